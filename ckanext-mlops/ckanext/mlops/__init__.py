@@ -1,0 +1,1 @@
+"""ckanext-mlops: CKAN as the data catalog of machine learning."""
