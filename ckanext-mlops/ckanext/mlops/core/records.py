@@ -232,7 +232,8 @@ def to_dict(record: Any) -> dict[str, Any]:
 
 def from_dict(kind: type[R], data: dict[str, Any]) -> R:
     """The record of type ``kind`` that :func:`to_dict` wrote. Unknown keys raise TypeError."""
-    hints = _hints(kind)
+    record_type: type = kind
+    hints = _hints(record_type)
     unknown = data.keys() - hints.keys()
     if unknown:
         raise TypeError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
