@@ -1,0 +1,1 @@
+"""The action API: everything that pages, CLI and scripts do goes through it."""

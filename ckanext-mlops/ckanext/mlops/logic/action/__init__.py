@@ -1,0 +1,1 @@
+"""All actions; each module holds those of one noun."""

@@ -1,0 +1,71 @@
+"""Who may do what. Reading follows the dataset's own visibility, writing its editors."""
+
+from __future__ import annotations
+
+from ckan.plugins import toolkit as tk
+from ckan.types import AuthResult, Context, DataDict
+
+from ckanext.mlops.model import Link, Version
+
+
+@tk.auth_allow_anonymous_access
+def mlops_lineage_show(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the dataset; neighbours are checked one by one."""
+    return _may("package_show", context, data_dict["id"])
+
+
+@tk.auth_allow_anonymous_access
+def mlops_version_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the dataset."""
+    return _may("package_show", context, data_dict["id"])
+
+
+@tk.auth_allow_anonymous_access
+def mlops_version_show(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the version's dataset."""
+    version = context["session"].get(Version, data_dict["id"])
+    if version is None:
+        raise tk.ObjectNotFound(f"No version {data_dict['id']}")
+    return _may("package_show", context, version.package_id)
+
+
+@tk.auth_allow_anonymous_access
+def mlops_link_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the dataset."""
+    return _may("package_show", context, data_dict["id"])
+
+
+def mlops_link_create(context: Context, data_dict: DataDict) -> AuthResult:
+    """Editors of the dataset."""
+    return _may("package_update", context, data_dict["id"])
+
+
+def mlops_link_delete(context: Context, data_dict: DataDict) -> AuthResult:
+    """Editors of the linked dataset."""
+    link = context["session"].get(Link, data_dict["id"])
+    if link is None:
+        raise tk.ObjectNotFound(f"No link {data_dict['id']}")
+    return _may("package_update", context, link.package_id)
+
+
+def mlops_server_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Every signed-in user: the answer holds names and health, no address with credentials."""
+    return {"success": True}
+
+
+def mlops_mlflow_sync(context: Context, data_dict: DataDict) -> AuthResult:
+    """Sysadmins only."""
+    return {"success": False}
+
+
+def mlops_harvest_preview(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may change the harvest source."""
+    return _may("harvest_source_update", context, data_dict["id"])
+
+
+def _may(action: str, context: Context, object_id: str) -> AuthResult:
+    try:
+        tk.check_access(action, context, {"id": object_id})
+    except tk.NotAuthorized as error:
+        return {"success": False, "msg": error.message or str(error)}
+    return {"success": True}

@@ -1,0 +1,7 @@
+"""Own tables: what is many. All of them can be rebuilt from the catalog, the repositories and the MLflow servers,
+except the links and edges that people asserted; those are in the packages (``derived_from``) or are the record itself
+(:class:`Link` with origin ``asserted``)."""
+
+from ckanext.mlops.model.tables import Edge, Experiment, Link, Run, Version
+
+__all__ = ["Edge", "Experiment", "Link", "Run", "Version"]

@@ -1,0 +1,135 @@
+"""The tables of ckanext-mlops. ``package_id`` columns are no foreign keys: CKAN purges packages on its own, and rows
+must be written in the transaction that creates the package. Purged packages are cleaned up by the plugin."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from ckan.plugins import toolkit as tk
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+
+def utc_now() -> datetime.datetime:
+    """Now, as CKAN stores it: naive UTC."""
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+
+
+class Version(tk.BaseModel):
+    """One distinct state of a dataset: hashes of outputs and dependencies, command, params and metrics.
+
+    ``id`` is :func:`naming.version_id`, ``digest`` the state's. ``refs`` lists the branches and tags that show this
+    state, ``[{"name": "baseline", "kind": "tag", "commit": "…"}]``; it is empty when none does any more. ``facts`` is
+    the stage record (``records.to_dict(Stage)``). ``position`` orders a dataset's versions, newest first = highest.
+    """
+
+    __tablename__ = "mlops_version"
+    __table_args__ = (sa.Index("ix_mlops_version_package", "package_id", "position"),)
+
+    id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    package_id: Mapped[str] = mapped_column(sa.UnicodeText)
+    digest: Mapped[str] = mapped_column(sa.UnicodeText)
+    commit: Mapped[str] = mapped_column(sa.UnicodeText)
+    committed: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    author: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    message: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    refs: Mapped[list[dict[str, str]]] = mapped_column(JSONB, default=list)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    current: Mapped[bool] = mapped_column(default=False)
+    position: Mapped[int] = mapped_column(default=0)
+    first_seen: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+    last_seen: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class Edge(tk.BaseModel):
+    """One lineage edge: ``downstream_dataset`` was made from an upstream dataset or outside source.
+
+    Exactly one of ``upstream_dataset`` and ``upstream_uri`` is set. ``origin`` keeps three kinds apart: ``harvested``
+    (the repository says so), ``inferred`` (equal content) and ``asserted`` (a person says so). Harvested edges belong
+    to a version; ``current`` says that it is the dataset's current one. Asserted edges have no version and are
+    current. ``id`` is computed from the other key columns, so writing an edge twice is one edge.
+    """
+
+    __tablename__ = "mlops_edge"
+    __table_args__ = (
+        sa.CheckConstraint("(upstream_dataset IS NULL) <> (upstream_uri IS NULL)", name="ck_mlops_edge_one_upstream"),
+        sa.Index("ix_mlops_edge_downstream", "downstream_dataset", "current"),
+        sa.Index("ix_mlops_edge_upstream", "upstream_dataset", "current"),
+        sa.Index("ix_mlops_edge_uri", "upstream_uri"),
+        sa.Index("ix_mlops_edge_version", "version_id"),
+    )
+
+    id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    downstream_dataset: Mapped[str] = mapped_column(sa.UnicodeText)
+    upstream_dataset: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    upstream_resource: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    upstream_uri: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    upstream_label: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    path: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    hash: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    origin: Mapped[str] = mapped_column(sa.UnicodeText)
+    evidence: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    version_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    current: Mapped[bool] = mapped_column(default=True)
+    first_seen: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+    last_seen: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class Experiment(tk.BaseModel):
+    """Facts of an MLflow experiment, copied at ``facts_at`` from the server that the configuration names."""
+
+    __tablename__ = "mlops_experiment"
+
+    server: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    experiment_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    name: Mapped[str] = mapped_column(sa.UnicodeText)
+    lifecycle_stage: Mapped[str] = mapped_column(sa.UnicodeText, default="active")
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    facts_at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class Run(tk.BaseModel):
+    """Facts of an MLflow run (``records.to_dict`` of the reader's Run), copied at ``facts_at``."""
+
+    __tablename__ = "mlops_run"
+    __table_args__ = (sa.Index("ix_mlops_run_experiment", "server", "experiment_id", "started"),)
+
+    server: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    run_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    experiment_id: Mapped[str] = mapped_column(sa.UnicodeText)
+    name: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    status: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    started: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    ended: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    git_commit: Mapped[str | None] = mapped_column(sa.UnicodeText, index=True)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    facts_at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class Link(tk.BaseModel):
+    """A dataset (optionally one version) tied to an MLflow experiment or run, and why that is believed.
+
+    ``target`` is the experiment or run id on ``server``. One link exists per (package, server, kind, target,
+    relation). ``origin``: ``asserted`` (by ``user_id``) or ``inferred`` (by ``evidence``).
+    """
+
+    __tablename__ = "mlops_link"
+    __table_args__ = (
+        sa.UniqueConstraint("package_id", "server", "kind", "target", "relation", name="uq_mlops_link"),
+        sa.Index("ix_mlops_link_target", "server", "kind", "target"),
+    )
+
+    id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    package_id: Mapped[str] = mapped_column(sa.UnicodeText)
+    version_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    server: Mapped[str] = mapped_column(sa.UnicodeText)
+    kind: Mapped[str] = mapped_column(sa.UnicodeText)
+    target: Mapped[str] = mapped_column(sa.UnicodeText)
+    relation: Mapped[str] = mapped_column(sa.UnicodeText)
+    note: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    origin: Mapped[str] = mapped_column(sa.UnicodeText, default="asserted")
+    evidence: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    user_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    created: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
