@@ -2,6 +2,6 @@
 except the links and edges that people asserted; those are in the packages (``derived_from``) or are the record itself
 (:class:`Link` with origin ``asserted``)."""
 
-from ckanext.mlops.model.tables import Edge, Experiment, Link, Run, Version
+from ckanext.mlops.model.tables import Edge, Experiment, Link, Run, ServerState, Version
 
-__all__ = ["Edge", "Experiment", "Link", "Run", "Version"]
+__all__ = ["Edge", "Experiment", "Link", "Run", "ServerState", "Version"]

@@ -77,10 +77,26 @@ class Edge(tk.BaseModel):
     last_seen: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
 
 
+class ServerState(tk.BaseModel):
+    """How the last contact with an MLflow server went: ``error`` is empty when it answered at ``checked``."""
+
+    __tablename__ = "mlops_server"
+
+    name: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    checked: Mapped[datetime.datetime] = mapped_column(sa.DateTime)
+    answered: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    error: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+
+
 class Experiment(tk.BaseModel):
-    """Facts of an MLflow experiment, copied at ``facts_at`` from the server that the configuration names."""
+    """Facts of an MLflow experiment, copied at ``facts_at`` from the server that the configuration names.
+
+    ``swept`` is when all its runs were last read; None when only the newest were copied so far. Between sweeps,
+    ``facts_at`` is when the new and unfinished ones were last read.
+    """
 
     __tablename__ = "mlops_experiment"
+    __table_args__ = (sa.Index("ix_mlops_experiment_name", "server", "name"),)
 
     server: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
     experiment_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
@@ -88,10 +104,14 @@ class Experiment(tk.BaseModel):
     lifecycle_stage: Mapped[str] = mapped_column(sa.UnicodeText, default="active")
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     facts_at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+    swept: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
 
 
 class Run(tk.BaseModel):
-    """Facts of an MLflow run (``records.to_dict`` of the reader's Run), copied at ``facts_at``."""
+    """Facts of an MLflow run (``records.to_dict`` of the reader's Run), copied at ``facts_at``.
+
+    ``lifecycle_stage``: ``active``; ``deleted`` (MLflow can restore it); ``gone`` (the server no longer knows it).
+    """
 
     __tablename__ = "mlops_run"
     __table_args__ = (sa.Index("ix_mlops_run_experiment", "server", "experiment_id", "started"),)
@@ -104,6 +124,7 @@ class Run(tk.BaseModel):
     started: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
     ended: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
     git_commit: Mapped[str | None] = mapped_column(sa.UnicodeText, index=True)
+    lifecycle_stage: Mapped[str] = mapped_column(sa.UnicodeText, default="active")
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     facts_at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
 
