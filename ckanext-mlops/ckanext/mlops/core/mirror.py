@@ -450,7 +450,7 @@ _REMEDIES = (
     (r"transport '.*' not allowed", "it needs a transport that is not allowed"),
     (r"unsupported (hash|object.format)|mismatched algorithms", "its hash algorithm is not supported by this Git"),
     (
-        r"timed out|Connection refused|Could not resolve|Failed to connect|too slow|No route|reset by peer|error: 5\d\d",
+        r"timed out|Connection refused|Could not resolve|Failed to connect|too slow|No route|reset by peer|: 5\d\d",
         "the server did not answer; try again later",
     ),
     (
