@@ -1,0 +1,229 @@
+"""The edge store: what is written to ``mlops_edge``. Nothing here commits; :mod:`closure` reads.
+
+Edges are an index. Harvested ones follow from the versions, asserted ones from the field ``derived_from`` of the
+packages, so :func:`rebuild` can write all of them again.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from ckan import model
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.orm import Session
+
+from ckanext.mlops.core import naming
+from ckanext.mlops.model.tables import Edge, utc_now
+
+Origin = Literal["harvested", "inferred", "asserted"]
+HARVESTED: Origin = "harvested"
+ASSERTED: Origin = "asserted"
+_BATCH = 1000
+_UNSYNCHRONIZED = {"synchronize_session": False}  # edges are read as rows, never held as objects
+_DEFAULTS: dict[str, Any] = {
+    "upstream_dataset": None,
+    "upstream_resource": None,
+    "upstream_uri": None,
+    "upstream_label": "",
+    "path": "",
+    "hash": None,
+    "evidence": {},
+    "version_id": None,
+    "current": True,
+}
+_REFRESHED = ("upstream_label", "hash", "evidence", "current")
+
+
+def edge_id(
+    downstream_dataset: str,
+    *,
+    origin: str,
+    upstream_dataset: str | None = None,
+    upstream_uri: str | None = None,
+    upstream_resource: str | None = None,
+    path: str = "",
+    version_id: str | None = None,
+) -> str:
+    """Id of an edge: a version-5 UUID of what tells it from every other one."""
+    key = [downstream_dataset, origin, upstream_dataset, upstream_uri, upstream_resource, path, version_id]
+    return str(uuid.uuid5(naming.NAMESPACE, "edge:" + json.dumps(key)))
+
+
+def store_harvested(session: Session, dataset_id: str, edges: Sequence[Mapping[str, Any]]) -> None:
+    """Make the harvested edges into ``dataset_id`` equal to ``edges``; doing it twice changes nothing.
+
+    ``edges`` holds those of all versions that are known now. Keys are the columns of :class:`Edge`; ``id``, ``origin``
+    and ``downstream_dataset`` are filled in, and so are ``first_seen`` and ``last_seen`` (now). An edge that is there
+    already keeps its ``first_seen``. One that is not given any more stays, but is not ``current``.
+
+    :raises ValueError: an edge has both or none of ``upstream_dataset`` and ``upstream_uri``
+    """
+    _store(session, dataset_id, HARVESTED, edges)
+
+
+def sync_asserted(package_dict: Mapping[str, Any], session: Session | None = None) -> None:
+    """Make the asserted edges into a dataset equal to its ``derived_from``.
+
+    ``package_dict`` is the dataset as ``package_show`` gives it, or as CKAN hands it to ``after_dataset_create`` and
+    ``after_dataset_update``. Entries whose origin is ``harvested`` are left out: the versions say these. So are entries
+    that name a dataset which does not exist; :func:`rebuild` finds them when it does. An edge that is no longer
+    asserted is deleted; the dataset's activity stream keeps who changed it. A deleted dataset keeps its edges, so that
+    it has them when it is restored.
+    """
+    if package_dict.get("state") == "deleted":
+        return
+    _sync_asserted(session or model.Session(), package_dict["id"], derived_from(package_dict))
+
+
+def delete_dataset(session: Session, dataset_id: str) -> None:
+    """Forget what a purged dataset was made from.
+
+    Edges from it stay: other datasets own them, and they hold again if it is harvested again, with the same id.
+    """
+    session.execute(sa.delete(Edge).where(Edge.downstream_dataset == dataset_id), execution_options=_UNSYNCHRONIZED)
+
+
+def rebuild(
+    session: Session, harvested: Iterable[tuple[str, Sequence[Mapping[str, Any]]]] | None = None
+) -> dict[str, int]:
+    """Write the edges again: the asserted ones from all packages, the harvested ones as given.
+
+    ``harvested`` holds each dataset's id with its edges of all versions; harvested edges of a dataset that it does not
+    name are deleted. When it is None, they are left as they are. Edges of purged datasets are deleted. Returns how many
+    ``datasets`` were read and how many ``edges`` there are now. The caller commits.
+    """
+    package = model.Package
+    session.execute(
+        sa.delete(Edge).where(~sa.exists().where(package.id == Edge.downstream_dataset)),
+        execution_options=_UNSYNCHRONIZED,
+    )
+    if harvested is not None:
+        known = []
+        for dataset_id, edges in harvested:
+            store_harvested(session, dataset_id, edges)
+            known.append(dataset_id)
+        session.execute(
+            sa.delete(Edge).where(Edge.origin == HARVESTED, Edge.downstream_dataset != sa.all_(texts(known))),
+            execution_options=_UNSYNCHRONIZED,
+        )
+    rows = session.execute(sa.select(package.id, package.extras["derived_from"].astext)).all()
+    for dataset_id, value in rows:
+        _sync_asserted(session, dataset_id, derived_from({"derived_from": value}))
+    edges_now = session.scalar(sa.select(sa.func.count()).select_from(Edge)) or 0
+    return {"datasets": len(rows), "edges": edges_now}
+
+
+def derived_from(package_dict: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The entries of ``derived_from``, wherever the dict has them: a list, JSON, or JSON in the extras."""
+    value: Any = package_dict.get("derived_from")
+    extras = package_dict.get("extras")
+    if value is None and isinstance(extras, Mapping):
+        value = extras.get("derived_from")
+    elif value is None:
+        value = next((item.get("value") for item in extras or () if item.get("key") == "derived_from"), None)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return []
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _sync_asserted(session: Session, dataset_id: str, entries: Iterable[Mapping[str, str]]) -> None:
+    asserted = [entry for entry in entries if (entry.get("origin") or ASSERTED) == ASSERTED]
+    ids = _dataset_ids(session, {entry["dataset"] for entry in asserted if entry.get("dataset")})
+    edges: list[dict[str, Any]] = []
+    for entry in asserted:
+        upstream, uri = ids.get(entry.get("dataset") or ""), entry.get("url") or ""
+        label = entry.get("label") or ""
+        if upstream:
+            edges.append({"upstream_dataset": upstream, "upstream_label": label})
+        elif uri and not entry.get("dataset"):
+            edges.append({"upstream_uri": uri, "upstream_label": label})
+    kept = _store(session, dataset_id, ASSERTED, edges)
+    session.execute(
+        sa.delete(Edge).where(
+            Edge.downstream_dataset == dataset_id, Edge.origin == ASSERTED, Edge.id != sa.all_(texts(kept))
+        ),
+        execution_options=_UNSYNCHRONIZED,
+    )
+
+
+def _dataset_ids(session: Session, names: set[str]) -> dict[str, str]:
+    """Ids of the datasets that ``names`` (ids or names) mean; an id wins over an equal name."""
+    if not names:
+        return {}
+    package = model.Package
+    wanted = sa.or_(package.id == sa.any_(texts(names)), package.name == sa.any_(texts(names)))
+    rows = session.execute(sa.select(package.id, package.name).where(wanted)).all()
+    return {row.name: row.id for row in rows} | {row.id: row.id for row in rows}
+
+
+def _store(
+    session: Session,
+    dataset_id: str,
+    origin: Origin,
+    edges: Iterable[Mapping[str, Any]],
+    now: datetime.datetime | None = None,
+) -> list[str]:
+    now = now or utc_now()
+    rows = {row["id"]: row for row in (_row(dataset_id, origin, edge, now) for edge in edges)}
+    ids = sorted(rows)
+    session.execute(
+        sa.update(Edge)
+        .where(
+            Edge.downstream_dataset == dataset_id,
+            Edge.origin == origin,
+            Edge.current,
+            Edge.id != sa.all_(texts(ids)),
+        )
+        .values(current=False),
+        execution_options=_UNSYNCHRONIZED,
+    )
+    statement = insert(Edge.__table__)
+    statement = statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            **{name: statement.excluded[name] for name in _REFRESHED},
+            "last_seen": sa.func.greatest(Edge.last_seen, statement.excluded.last_seen),
+        },
+    )
+    for start in range(0, len(ids), _BATCH):
+        session.execute(statement, [rows[each] for each in ids[start : start + _BATCH]])
+    return ids
+
+
+def _row(dataset_id: str, origin: Origin, edge: Mapping[str, Any], now: datetime.datetime) -> dict[str, Any]:
+    row = {name: edge.get(name, default) for name, default in _DEFAULTS.items()}
+    if (row["upstream_dataset"] is None) == (row["upstream_uri"] is None):
+        raise ValueError(
+            f"edge into {dataset_id}, path {row['path']!r}: give either upstream_dataset or upstream_uri, "
+            f"not {'none' if row['upstream_uri'] is None else 'both'}"
+        )
+    first_seen = edge.get("first_seen") or now
+    row |= {
+        "downstream_dataset": dataset_id,
+        "origin": origin,
+        "first_seen": first_seen,
+        "last_seen": edge.get("last_seen") or max(now, first_seen),
+    }
+    row["id"] = edge_id(
+        dataset_id,
+        origin=origin,
+        upstream_dataset=row["upstream_dataset"],
+        upstream_uri=row["upstream_uri"],
+        upstream_resource=row["upstream_resource"],
+        path=row["path"],
+        version_id=row["version_id"],
+    )
+    return row
+
+
+def texts(values: Iterable[str]) -> sa.ColumnElement[Any]:
+    """A ``text[]`` parameter: one statement, and one plan, for any number of values."""
+    return sa.literal(sorted(values), ARRAY(sa.UnicodeText))
