@@ -210,12 +210,13 @@ class MlflowClient:
         order_by: Sequence[str] = (),
         limit: int | None = None,
         *,
-        deleted: bool = False,
+        deleted: bool | Literal["only"] = False,
     ) -> Iterator[Run]:
         """Runs of the experiments, newest first unless ``order_by`` says otherwise.
 
         :param filter: in MLflow's search syntax; it is data to MLflow, an error in it raises MlflowError
         :param limit: stop after that many
+        :param deleted: True adds the deleted runs, ``"only"`` gives them alone
         """
         if not experiment_ids or limit == 0:
             return iter(())
@@ -223,7 +224,7 @@ class MlflowClient:
             "experiment_ids": list(experiment_ids),
             "filter": filter,
             "order_by": list(order_by),
-            "run_view_type": "ALL" if deleted else "ACTIVE_ONLY",
+            "run_view_type": "DELETED_ONLY" if deleted == "only" else "ALL" if deleted else "ACTIVE_ONLY",
             "max_results": min(limit or 1000, 1000),
         }
         found = self._pages("POST", "runs/search", body, "runs", parse_run)
