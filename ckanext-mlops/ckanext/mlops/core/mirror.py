@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import re
-import shlex
 import shutil
 import socket
 import time
@@ -26,19 +25,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .address import Credential, Policy, Resolve, Source, check_address, within
-from .errors import AddressRefused, FetchFailed, LimitExceeded
+from .address import Credential, Policy, Resolve, Source, check_address
+from .errors import FetchFailed, LimitExceeded
 from .gitcommand import GitError, git_environment, run_git
+from .localgit import check_local
 from .naming import repository_name, slug
+from .transport import EXPERIMENTS, PRIVATE_EXPERIMENTS, failure, redirected, too_large, transport_environment
 
 __all__ = ["Credential", "Mirror", "Policy", "git_environment", "open_repository", "update_mirror"]
 
 _STATE = "mlops.json"
 _NAMESPACES = ("refs/heads/", "refs/tags/")
-_EXPERIMENTS = "refs/exps/"
-_PRIVATE_EXPERIMENTS = ("exec", "stash", "apply", "celery", "temp")
 _NO_BRANCH = "refs/heads/.none"
-_MAX_ENTRIES = 500_000
 _MAX_PACKS = 30
 # Damage of our own copy (a full disk, a crash of the machine): worth a fresh clone.
 _BROKEN = re.compile(
@@ -101,8 +99,7 @@ def update_mirror(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = f"{slug(repository_name(source.url), 40)}-{hashlib.sha256(source.url.encode()).hexdigest()[:16]}"
     with _locked(folder / f"{key}.lock", deadline, source) as lock:
-        job = _Job(source, policy, credential, folder.resolve(), key, deadline, lock)
-        return job.run()
+        return _Job(source, policy, credential, resolve, folder.resolve() / key, deadline, lock).run()
 
 
 @contextlib.contextmanager
@@ -133,25 +130,38 @@ class _Job:
         source: Source,
         policy: Policy,
         credential: Credential | None,
-        folder: Path,
-        key: str,
+        resolve: Resolve,
+        place: Path,
         deadline: float,
         lock: int,
     ) -> None:
         self.source = source
         self.policy = policy
         self.credential = credential
-        self.git_dir = folder / f"{key}.git"
-        self.staging = folder / f"{key}.new"
-        self.settings = folder / "gitconfig"
+        self.resolve = resolve
+        self.git_dir = place.with_name(place.name + ".git")
+        self.staging = place.with_name(place.name + ".new")
+        self.settings = place.with_name("gitconfig")
         self.deadline = deadline
         self.lock = lock
         self.blob_limit = policy.blob_limit if source.transport != "bundle" else ""
-        self.environment = git_environment(
-            self._network_config(), protocols=[_protocol(source)], global_config=str(self.settings)
+        self._connect(source)
+
+    def _connect(self, remote: Source) -> None:
+        """Talk to ``remote``, which is the source or where it redirects."""
+        self.remote = remote
+        same = (remote.transport, remote.host, remote.port) == (
+            self.source.transport,
+            self.source.host,
+            self.source.port,
         )
-        if source.transport == "ssh":
-            self.environment |= {"GIT_SSH_COMMAND": self._ssh(), "GIT_SSH_VARIANT": "ssh"}
+        self.environment = transport_environment(
+            remote,
+            self.policy,
+            self.credential if same else None,
+            blob_limit=self.blob_limit,
+            global_config=str(self.settings),
+        )
 
     def run(self) -> Mirror:
         """Bring the mirror up to date."""
@@ -159,13 +169,12 @@ class _Job:
         _write(self.settings, "[safe]\n\tdirectory = *\n[uploadpack]\n\tallowFilter = true\n")
         _remove(self.staging)
         if self.source.transport in ("file", "bundle"):
-            self._check_local()
+            check_local(self.source, self.policy)
         refs, head = self._advertised()
         state = self._state()
         if state is None or state["blob_limit"] != self.blob_limit or state["format"] != _object_format(refs):
             return self._clone(refs, head, state)
-        shallow = _is_shallow(self.git_dir)
-        if state["digest"] == _digest(refs, head) and not shallow:
+        if state["digest"] == _digest(refs, head) and not _is_shallow(self.git_dir):
             return self._mirror(state, changed=False)
         _sweep(self.git_dir)
         try:
@@ -174,6 +183,8 @@ class _Job:
             if not _BROKEN.search(error.text):
                 raise self._failure(error) from error
             return self._clone(refs, head, state)
+        finally:
+            _sweep(self.git_dir)
         return self._mirror(new, changed=new["digest"] != state["digest"])
 
     def _clone(self, refs: dict[str, str], head: str, before: dict[str, Any] | None) -> Mirror:
@@ -196,18 +207,12 @@ class _Job:
 
     def _fetch(self, git_dir: Path, head: str, object_format: str) -> dict[str, Any]:
         _write(git_dir / "config", _repository_config(object_format))
-        arguments = ["fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-auto-maintenance"]
-        arguments += [
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--no-show-forced-updates",
-            "--update-shallow",
-        ]
+        arguments = ["fetch", "--quiet", "--force", "--prune", "--no-tags", "--update-shallow", "--no-auto-maintenance"]
+        arguments += ["--no-write-fetch-head", "--no-recurse-submodules", "--no-show-forced-updates"]
         if _is_shallow(git_dir):
             arguments.append("--unshallow")
-        if self.blob_limit:
-            arguments.append(f"--filter=blob:limit={self.blob_limit}")
-        # The remote's URL and refspecs are in the environment: no argument comes from the address.
+        # URL, refspecs and filter of origin are in the environment: no argument comes from the address, and the
+        # mirror's own configuration names no promisor, so that a file which was left out reads as missing.
         self._git(["--git-dir", str(git_dir), *arguments, "--", "origin"], git_dir=git_dir)
         self._check_size(git_dir)
         if not self.policy.experiments:
@@ -219,9 +224,8 @@ class _Job:
         branch = head if head in refs else _fallback_branch(refs)
         self._git(["--git-dir", str(git_dir), "symbolic-ref", "HEAD", branch or _NO_BRANCH])
         if len(list((git_dir / "objects" / "pack").glob("*.pack"))) > _MAX_PACKS:
-            self._git(["--git-dir", str(git_dir), "gc", "--quiet", "--no-detach"], git_dir=git_dir)
-        # Fetching registers the filter; without it a file that was left out reads as missing and asks nobody.
-        _write(git_dir / "config", _repository_config(object_format))
+            with contextlib.suppress(GitError):
+                self._git(["--git-dir", str(git_dir), "gc", "--quiet", "--no-detach", "--cruft"])
         state = {
             "version": 1,
             "url": self.source.url,
@@ -257,14 +261,8 @@ class _Job:
         """Refs of the source that are of interest, and the full name of its default branch (``""`` = none)."""
         patterns = ["HEAD", "refs/heads/*", "refs/tags/*"]
         if self.policy.experiments:
-            patterns.append(_EXPERIMENTS + "*")
-        try:
-            text = self._git(
-                ["ls-remote", "--quiet", "--symref", "--", "origin", *patterns],
-                max_output=self.policy.max_refs * 2000 + 1_000_000,
-            )
-        except GitError as error:
-            raise self._failure(error) from error
+            patterns.append(EXPERIMENTS + "*")
+        text = self._listed(["ls-remote", "--quiet", "--symref", "--", "origin", *patterns])
         refs: dict[str, str] = {}
         symbolic = detached = ""
         for line in text.decode("utf-8", "surrogateescape").splitlines():
@@ -282,82 +280,34 @@ class _Job:
         same = {name: value for name, value in refs.items() if value == detached and name.startswith("refs/heads/")}
         return refs, _fallback_branch(same) or _fallback_branch(refs)
 
+    def _listed(self, arguments: list[str]) -> bytes:
+        """Output of ``git ls-remote``, after at most three redirects, each to an allowed address."""
+        for hop in range(4):
+            try:
+                return self._git(arguments, max_output=self.policy.max_refs * 1000 + 1_000_000)
+            except GitError as error:
+                target = redirected(error, self.remote, self.policy, self.resolve) if hop < 3 else None
+                if target is None:
+                    raise self._failure(error) from error
+                self._connect(target)
+        raise AssertionError  # pragma: no cover - the last round returns or raises
+
     def _wanted(self, name: str) -> bool:
         if name.startswith(_NAMESPACES):
             return True
-        kind = name.removeprefix(_EXPERIMENTS).split("/", 1)[0]
-        return self.policy.experiments and name.startswith(_EXPERIMENTS) and kind not in _PRIVATE_EXPERIMENTS
+        kind = name.removeprefix(EXPERIMENTS).split("/", 1)[0]
+        return self.policy.experiments and name.startswith(EXPERIMENTS) and kind not in PRIVATE_EXPERIMENTS
 
     def _local_refs(self, git_dir: Path) -> dict[str, str]:
-        names = [*_NAMESPACES, _EXPERIMENTS] if self.policy.experiments else list(_NAMESPACES)
+        names = [*_NAMESPACES, EXPERIMENTS] if self.policy.experiments else list(_NAMESPACES)
         text = self._git(["--git-dir", str(git_dir), "for-each-ref", "--format=%(objectname) %(refname)", *names])
         lines = text.decode("utf-8", "surrogateescape").splitlines()
         return {name: value for value, _, name in (line.partition(" ") for line in lines)}
 
     def _drop_experiments(self, git_dir: Path) -> None:
-        listed = self._git(["--git-dir", str(git_dir), "for-each-ref", "--format=%(refname)", _EXPERIMENTS])
+        listed = self._git(["--git-dir", str(git_dir), "for-each-ref", "--format=%(refname)", EXPERIMENTS])
         for name in listed.decode("utf-8", "surrogateescape").splitlines():
             self._git(["--git-dir", str(git_dir), "update-ref", "-d", name])
-
-    def _network_config(self) -> list[tuple[str, str]]:
-        policy, source = self.policy, self.source
-        config = [
-            ("remote.origin.url", source.location),
-            ("remote.origin.fetch", "+refs/heads/*:refs/heads/*"),
-            ("remote.origin.fetch", "+refs/tags/*:refs/tags/*"),
-            ("fetch.unpackLimit", "1"),
-            ("fetch.fsckObjects", "true"),
-            *((f"fetch.fsck.{check}", "ignore") for check in _HARMLESS),
-            ("pack.threads", "2"),
-        ]
-        if policy.experiments:
-            config.append(("remote.origin.fetch", f"+{_EXPERIMENTS}*:{_EXPERIMENTS}*"))
-            config += [("remote.origin.fetch", f"^{_EXPERIMENTS}{name}/*") for name in _PRIVATE_EXPERIMENTS]
-        if self.blob_limit:
-            config += [
-                ("remote.origin.promisor", "true"),
-                ("remote.origin.partialclonefilter", f"blob:limit={self.blob_limit}"),
-            ]
-        if source.transport in ("https", "http"):
-            config += [
-                ("http.followRedirects", "false"),
-                ("http.proxy", policy.proxy),
-                ("http.emptyAuth", "false"),
-                ("http.lowSpeedLimit", "500"),
-                ("http.lowSpeedTime", "30"),
-                ("http.postBuffer", str(1024**2)),
-            ]
-            if source.addresses and not policy.proxy:
-                pinned = ",".join(f"[{item}]" if ":" in item else item for item in source.addresses)
-                config.append(("http.curloptResolve", f"{source.host}:{source.port}:{pinned}"))
-            if policy.ca_file:
-                config.append(("http.sslCAInfo", str(policy.ca_file)))
-            header = self.credential.http_header() if self.credential else ""
-            if header:
-                config.append(("http.extraHeader", f"Authorization: {header}"))
-        return config
-
-    def _ssh(self) -> str:
-        options = {
-            "BatchMode": "yes",
-            "StrictHostKeyChecking": "yes",
-            "IdentitiesOnly": "yes",
-            "PermitLocalCommand": "no",
-            "ProxyCommand": "none",
-            "ClearAllForwardings": "yes",
-            "ForwardAgent": "no",
-            "ConnectTimeout": "20",
-            "ServerAliveInterval": "15",
-        }
-        if self.source.addresses:
-            options |= {"HostName": self.source.addresses[0], "HostKeyAlias": self.source.host}
-        words = ["ssh", "-F", "/dev/null"]
-        if self.credential and self.credential.known_hosts:
-            options["UserKnownHostsFile"] = str(self.credential.known_hosts)
-        if self.credential and self.credential.ssh_key:
-            words += ["-i", str(self.credential.ssh_key)]
-        words += [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        return shlex.join(words)
 
     def _git(self, arguments: list[str], *, git_dir: Path | None = None, max_output: int = 64 * 1024**2) -> bytes:
         return run_git(
@@ -372,36 +322,8 @@ class _Job:
         )
 
     def _check_size(self, git_dir: Path) -> None:
-        # A temporary pack is deleted by Git between the listing and the look at it: then it counts no more.
         if _size(git_dir / "objects") >= self.policy.max_bytes:
-            raise LimitExceeded(
-                f"{self.source.url}: the repository is larger than {self.policy.max_bytes:,} bytes; "
-                f"the operator can raise the limit, or its large files can move to DVC."
-            )
-
-    def _check_local(self) -> None:
-        """Refuse a folder whose Git data is elsewhere: links, alternates and ``gitdir:`` files could lead anywhere."""
-        path, roots = Path(self.source.location), self.policy.roots
-        if self.source.transport == "bundle":
-            if path.stat().st_size > self.policy.max_bytes:
-                raise LimitExceeded(
-                    f"{self.source.url}: the bundle is larger than {self.policy.max_bytes:,} bytes; "
-                    f"the operator can raise the limit."
-                )
-            return
-        dot_git = path / ".git"
-        if dot_git.is_file():
-            pointer = dot_git.read_bytes()[:4096].decode("utf-8", "replace").strip()
-            dot_git = (path / pointer.removeprefix("gitdir:").strip()).resolve()
-        elif not dot_git.exists():
-            dot_git = path
-        outside = AddressRefused(
-            f"{self.source.url}: its Git data is not wholly below the operator's configured folders "
-            f"(a link, an alternate or a worktree leads outside); give the address of the repository itself."
-        )
-        for entry in _git_stores(dot_git):
-            if not within(entry, roots):
-                raise outside
+            raise too_large(self.source, self.policy)
 
     def _too_many_refs(self, count: int) -> LimitExceeded:
         return LimitExceeded(
@@ -410,58 +332,7 @@ class _Job:
         )
 
     def _failure(self, error: GitError) -> FetchFailed | LimitExceeded:
-        text = error.text
-        for secret in self.credential.secrets() if self.credential else ():
-            text = text.replace(secret, "***")
-        if error.code in (-25, 128 + 25) or "File size limit exceeded" in text:
-            return LimitExceeded(
-                f"{self.source.url}: the repository is larger than {self.policy.max_bytes:,} bytes; "
-                f"the operator can raise the limit."
-            )
-        for pattern, remedy in _REMEDIES:
-            if re.search(pattern, text, re.IGNORECASE):
-                return FetchFailed(f"{self.source.url}: {remedy} (Git: {text[-300:]})")
-        return FetchFailed(f"{self.source.url}: Git could not read it: {text[-500:] or f'exit code {error.code}'}")
-
-
-# What old and foreign tools got wrong in real histories, and no reader of ours minds.
-_HARMLESS = (
-    *("badDate", "badDateOverflow", "badTimezone", "zeroPaddedDate", "badEmail", "badName", "badTagName"),
-    *("missingEmail", "missingNameBeforeEmail", "missingSpaceBeforeDate", "missingSpaceBeforeEmail"),
-    *("missingTaggerEntry", "zeroPaddedFilemode", "badFilemode", "gitignoreSymlink", "gitattributesSymlink"),
-    *("gitmodulesMissing", "gitmodulesBlob", "gitmodulesLarge", "gitmodulesName", "gitmodulesParse"),
-    *("gitmodulesPath", "gitmodulesSymlink", "gitmodulesUpdate", "gitmodulesUrl", "mailmapSymlink"),
-    *("gitattributesLarge", "gitattributesLineLength", "gitattributesMissing", "gitattributesBlob"),
-)
-
-_REMEDIES = (
-    (r"returned error: 30\d|unable to update url base|redirect", "it answers with a redirect; give the final address"),
-    (
-        r"Authentication failed|could not read (Username|Password)|returned error: 40[13]|Permission denied|publickey",
-        "access was denied; it is private or does not exist: name a credential that may read it",
-    ),
-    (
-        r"returned error: 404|repository .* not found|does not appear to be a git repo|not a git repository",
-        "there is no repository at this address; check the spelling",
-    ),
-    (r"Host key verification failed", "its ssh host key is not known; add it to the credential's known_hosts file"),
-    (r"SSL certificate|server certificate|certificate verif", "its TLS certificate is not trusted; see ca_file"),
-    (r"lacks these prerequisite", "the bundle holds only part of a history; make it with 'git bundle create X --all'"),
-    (r"transport '.*' not allowed", "it needs a transport that is not allowed"),
-    (r"unsupported (hash|object.format)|mismatched algorithms", "its hash algorithm is not supported by this Git"),
-    (
-        r"timed out|Connection refused|Could not resolve|Failed to connect|too slow|No route|reset by peer|: 5\d\d",
-        "the server did not answer; try again later",
-    ),
-    (
-        r"fsck|bad object|missing (blob|tree|commit)|did not send|corrupt|early EOF|unable to read|pack|hung up",
-        "objects of it are damaged or missing; run 'git fsck' there",
-    ),
-)
-
-
-def _protocol(source: Source) -> str:
-    return "file" if source.transport in ("file", "bundle") else source.transport
+        return failure(error, self.source, self.policy, self.credential)
 
 
 def _repository_config(object_format: str) -> str:
@@ -516,7 +387,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of all files below ``folder``, those that vanish meanwhile left out."""
+    """Bytes of all files below ``folder``; Git deletes temporary ones meanwhile, which count no more."""
     total, pending = 0, [folder]
     while pending:
         with contextlib.suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
@@ -527,33 +398,3 @@ def _size(folder: Path) -> int:
                     else:
                         total += entry.stat(follow_symlinks=False).st_size
     return total
-
-
-def _git_stores(git_dir: Path) -> Iterator[Path]:
-    """Every place that Git would read for ``git_dir``: the folder, links in it, its common folder, alternates.
-
-    :raises LimitExceeded: there are absurdly many files
-    """
-    pending, seen, entries = [git_dir], set(), 0
-    while pending:
-        folder = pending.pop().resolve()
-        yield folder
-        if folder in seen:
-            continue
-        seen.add(folder)
-        with contextlib.suppress(OSError), os.scandir(folder) as listing:
-            for entry in listing:
-                entries += 1
-                if entries > _MAX_ENTRIES:
-                    raise LimitExceeded(
-                        f"{git_dir.name}: its Git folder has over {_MAX_ENTRIES:,} files; run 'git gc'."
-                    )
-                path = Path(entry.path)
-                if entry.is_symlink():
-                    yield path.resolve()
-                elif entry.is_dir(follow_symlinks=False):
-                    pending.append(path)
-                elif entry.name == "commondir" or entry.path.endswith("objects/info/alternates"):
-                    base = folder if entry.name == "commondir" else folder.parent
-                    lines = path.read_bytes()[: 1 << 16].decode("utf-8", "replace").splitlines()
-                    pending.extend(base / line.strip() for line in lines if line.strip() and line[0] != "#")
