@@ -1,0 +1,1 @@
+"""The demo: the Titanic project, built, harvested and linked."""

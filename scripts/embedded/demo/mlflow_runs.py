@@ -1,0 +1,102 @@
+"""The demo's runs on the MLflow server: find them, and take back those of a build that was broken off.
+
+Plain REST, because importing MLflow takes seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from embedded.demo.workspace import DemoError
+
+EXPERIMENT = "titanic"
+BUILD_TAG = "mlops.demo.build"
+_API = "api/2.0/mlflow"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A training that was logged.
+
+    :param commit: Git commit that MLflow noted, HEAD when the training started
+    :param digests: DVC hash of each input, by the input's context (``training``, ``evaluation``)
+    """
+
+    run_id: str
+    name: str
+    commit: str
+    digests: dict[str, str]
+
+
+class MlflowServer:
+    """An MLflow tracking server.
+
+    :param url: its base URL
+    :param timeout: seconds for one answer
+    """
+
+    def __init__(self, url: str, timeout: float = 30) -> None:
+        self.url = url.rstrip("/")
+        self.timeout = timeout
+        self._session = requests.Session()
+
+    def prepare_experiment(self) -> str:
+        """Make sure that the experiment can be logged to and return its id; a deleted one is restored."""
+        found = self._call("GET", "experiments/get-by-name", {"experiment_name": EXPERIMENT}, absent=404)
+        if found is None:
+            return str(self._call("POST", "experiments/create", {"name": EXPERIMENT})["experiment_id"])
+        experiment = found["experiment"]
+        if experiment["lifecycle_stage"] == "deleted":
+            self._call("POST", "experiments/restore", {"experiment_id": experiment["experiment_id"]})
+        return str(experiment["experiment_id"])
+
+    def runs(self, experiment: str, build: str) -> list[Run]:
+        """The runs of one build, oldest first."""
+        answer = self._call(
+            "POST",
+            "runs/search",
+            {
+                "experiment_ids": [experiment],
+                "filter": f"tags.`{BUILD_TAG}` = '{build}'",
+                "order_by": ["attributes.start_time ASC"],
+                "max_results": 1000,
+            },
+        )
+        return [_run(item) for item in answer.get("runs", [])]
+
+    def delete_runs(self, experiment: str, build: str) -> int:
+        """Delete the runs of one build and return how many there were."""
+        runs = self.runs(experiment, build)
+        for run in runs:
+            self._call("POST", "runs/delete", {"run_id": run.run_id})
+        return len(runs)
+
+    def _call(self, method: str, path: str, data: dict[str, Any], absent: int = 0) -> Any:
+        url = f"{self.url}/{_API}/{path}"
+        try:
+            if method == "GET":
+                answer = self._session.get(url, params=data, timeout=self.timeout)
+            else:
+                answer = self._session.post(url, json=data, timeout=self.timeout)
+        except requests.RequestException as error:
+            raise DemoError(f"The MLflow server at {self.url} does not answer ({error}). Is it running?") from error
+        if absent and answer.status_code == absent:
+            return None
+        if not answer.ok:
+            raise DemoError(
+                f"The MLflow server at {self.url} refused {path} ({answer.status_code}): {answer.text[:500]}"
+            )
+        return answer.json()
+
+
+def _run(item: dict[str, Any]) -> Run:
+    tags = {tag["key"]: tag["value"] for tag in item["data"].get("tags", [])}
+    digests = {}
+    for entry in item.get("inputs", {}).get("dataset_inputs", []):
+        for tag in entry.get("tags", []):
+            if tag["key"] == "mlflow.data.context":
+                digests[tag["value"]] = entry["dataset"]["digest"]
+    return Run(item["info"]["run_id"], item["info"]["run_name"], tags.get("mlflow.source.git.commit", ""), digests)
