@@ -36,7 +36,7 @@ __all__ = ["Credential", "Mirror", "Policy", "git_environment", "open_repository
 
 _STATE = "mlops.json"
 _NAMESPACES = ("refs/heads/", "refs/tags/")
-_NO_BRANCH = "refs/heads/.none"
+_NO_BRANCH = "refs/none"
 _MAX_PACKS = 30
 # Damage of our own copy (a full disk, a crash of the machine): worth a fresh clone.
 _BROKEN = re.compile(
@@ -225,7 +225,7 @@ class _Job:
         self._git(["--git-dir", str(git_dir), "symbolic-ref", "HEAD", branch or _NO_BRANCH])
         if len(list((git_dir / "objects" / "pack").glob("*.pack"))) > _MAX_PACKS:
             with contextlib.suppress(GitError):
-                self._git(["--git-dir", str(git_dir), "gc", "--quiet", "--no-detach", "--cruft"])
+                self._git(["--git-dir", str(git_dir), "gc", "--quiet", "--cruft"])
         state = {
             "version": 1,
             "url": self.source.url,

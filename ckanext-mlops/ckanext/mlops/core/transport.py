@@ -39,7 +39,9 @@ def transport_environment(
     ]
     if policy.experiments:
         config.append(("remote.origin.fetch", f"+{EXPERIMENTS}*:{EXPERIMENTS}*"))
-        config += [("remote.origin.fetch", f"^{EXPERIMENTS}{name}/*") for name in PRIVATE_EXPERIMENTS]
+        for name in PRIVATE_EXPERIMENTS:
+            config.append(("remote.origin.fetch", f"^{EXPERIMENTS}{name}"))
+            config.append(("remote.origin.fetch", f"^{EXPERIMENTS}{name}/*"))
     if blob_limit:
         config.append(("remote.origin.promisor", "true"))
         config.append(("remote.origin.partialclonefilter", f"blob:limit={blob_limit}"))
