@@ -43,7 +43,9 @@ class Repository:
 class Revision:
     """A branch, tag, DVC experiment or plain commit, peeled to its commit.
 
-    ``ref`` is the full reference name (``refs/tags/baseline``), ``""`` for a plain commit.
+    ``ref`` is the full reference name (``refs/tags/baseline``), ``""`` for a plain commit, whose name is its full
+    id. ``date`` is the committer's; ``note`` is the message of an annotated tag; ``tree`` the id of the root folder:
+    revisions with one tree hold the same files.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Revision:
     date: str = ""
     author: str = ""
     message: str = ""
+    note: str = ""
+    tree: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,10 @@ class Output:
     :param storage: URL of the stored object, credentials removed; for a private local remote only the part below
         the remote's folder (``files/md5/ab/cdef…``); ``""`` when nothing is stored
     :param blob: Git object id when Git holds the content
+    :param artifact: name under ``artifacts:`` (the name that GTO tags use)
+    :param plot: how it is drawn (``x``, ``y``, ``title``, ...) when it is a plot
+    :param extra: what no field has: unknown keys, ``invalid_hash``, ``files`` of a cloud-versioned folder as
+        ``[path, md5, size]``, ``outside`` for a path that is not in the repository
     """
 
     path: str
@@ -99,6 +107,8 @@ class Output:
     type: str = ""
     desc: str = ""
     labels: tuple[str, ...] = ()
+    artifact: str = ""
+    plot: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -158,6 +168,21 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot: what is drawn from which files.
+
+    :param files: paths in the repository; ``name`` is the only one when the plot has no name of its own
+    :param blobs: Git object ids of those of them that Git holds, path to id
+    :param options: ``x``, ``y``, ``title``, ``x_label``, ``y_label``, ``template`` as text or plain values
+    """
+
+    name: str
+    files: tuple[str, ...] = ()
+    blobs: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """A step, or a tracked file.
 
@@ -206,6 +231,11 @@ class Snapshot:
 
     ``complete`` is False when a part could not be read (a broken file, a limit): what is absent from such a snapshot
     must not be taken for removed.
+
+    :param metrics: of the files that ``dvc.yaml`` names at its top; a stage's own are in :class:`Stage`
+    :param params: what the params files say at this revision, all that DVC would show; :attr:`Stage.params` are the
+        values that a stage was run with
+    :param plots: data files that ``dvc.yaml`` draws, of stages and of its top
     """
 
     revisions: tuple[Revision, ...]
@@ -217,6 +247,7 @@ class Snapshot:
     readme: str = ""
     license: str = ""
     complete: bool = True
+    plots: tuple[Plot, ...] = ()
 
 
 def to_dict(record: Any) -> dict[str, Any]:

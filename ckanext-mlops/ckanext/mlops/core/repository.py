@@ -1,0 +1,226 @@
+"""``read_repository``: everything that a Git repository with DVC says, at every revision."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import LimitExceeded, RepositoryError
+from .gitobjects import GitObjects, Ref
+from .limits import DEFAULTS, Limits
+from .naming import repository_name
+from .records import Problem, RefKind, Repository, Revision, Snapshot
+from .snapshots import SnapshotReader
+from .untrusted import clean, clean_url
+
+_EXPERIMENTS = "refs/exps/"
+_PRIVATE = ("exec", "stash", "apply", "celery", "temp")
+_PREFIXES: dict[RefKind, str] = {"branch": "refs/heads/", "tag": "refs/tags/", "experiment": _EXPERIMENTS}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which revisions to read.
+
+    :param branches: globs of short names (``release/*``)
+    :param tags: globs of short names
+    :param experiments: whether to read DVC experiments (``refs/exps``)
+    :param commits: ``"all"`` for every commit that the selected branches and tags reach, a number for that many of the
+        default branch, ``""`` for none besides
+    """
+
+    branches: tuple[str, ...] = ("*",)
+    tags: tuple[str, ...] = ("*",)
+    experiments: bool = False
+    commits: Literal["", "all"] | int = ""
+
+
+EVERYTHING = Selection()
+
+
+class Reading:
+    """A repository that was opened: iterate it for its snapshots.
+
+    >>> for snapshot in read_repository(git_dir, url="https://example.org/o/r.git"):  # doctest: +SKIP
+    ...     print(snapshot.revisions[0].name, [stage.address for stage in snapshot.stages])
+    """
+
+    def __init__(
+        self,
+        git_dir: Path,
+        repository: Repository,
+        groups: tuple[tuple[str, tuple[Revision, ...]], ...],
+        problems: tuple[Problem, ...],
+        limits: Limits,
+    ) -> None:
+        self._git_dir = git_dir
+        self._groups = groups
+        self._limits = limits
+        #: The repository.
+        self.repository = repository
+        #: What concerns no single revision, such as a reference to a missing commit.
+        self.problems = problems
+
+    @property
+    def revisions(self) -> tuple[Revision, ...]:
+        """All selected revisions, in the order of the snapshots that show them."""
+        return tuple(revision for _, revisions in self._groups for revision in revisions)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        """One snapshot per distinct tree, the default branch's first, then the newest first; memory is bounded.
+
+        :raises LimitExceeded: the time for this repository is over
+        """
+        with GitObjects(self._git_dir, self._limits) as objects:
+            yield from SnapshotReader(objects, self.repository.url, self._limits, _hints()).read(self._groups)
+
+
+def read_repository(
+    git_dir: Path, *, url: str, selection: Selection = EVERYTHING, limits: Limits = DEFAULTS
+) -> Reading:
+    """Open a bare repository (or ``.git`` folder) for reading; only objects are read, nothing runs, nothing is fetched.
+
+    :param git_dir: a mirror of our own (see :func:`ckanext.mlops.core.mirror.update_mirror`)
+    :param url: where it came from, for records and for relative URLs in it
+    :raises RepositoryError: it is not a Git repository or leads outside of its folder
+    :raises LimitExceeded: it has more selected references or commits than the limits allow
+    """
+    shown = url if url.startswith(("/", "file:")) else clean_url(url) or clean(url)
+    with GitObjects(Path(git_dir), limits) as objects:
+        head = objects.head()
+        problems: list[Problem] = []
+        refs = _select(objects, selection, limits)
+        revisions, tips = _revisions(objects, refs, problems)
+        default = head.removeprefix("refs/heads/") if head.startswith("refs/heads/") else ""
+        names = {revision.name for revision in revisions if revision.kind == "branch"}
+        if default not in names:
+            default = _fallback(objects, default, names)
+        revisions += _commits(objects, selection, revisions, tips, default, problems)
+    repository = Repository(shown, repository_name(url), default)
+    return Reading(Path(git_dir), repository, _groups(revisions, default), tuple(problems), limits)
+
+
+def _select(objects: GitObjects, selection: Selection, limits: Limits) -> list[tuple[RefKind, str, Ref]]:
+    """``(kind, short name, reference)`` of the selected references."""
+    result: list[tuple[RefKind, str, Ref]] = []
+    wanted: list[tuple[RefKind, tuple[str, ...]]] = [("branch", selection.branches), ("tag", selection.tags)]
+    if selection.experiments:
+        wanted.append(("experiment", ("*",)))
+    for kind, globs in wanted:
+        if not globs:
+            continue
+        prefix = _PREFIXES[kind]
+        for ref in objects.refs([prefix.rstrip("/")]):
+            name = ref.name.removeprefix(prefix)
+            if kind == "experiment":
+                first, *_, name = name.split("/")
+                if first in _PRIVATE:
+                    continue
+            if "*" in globs or any(fnmatch.fnmatchcase(name, glob) for glob in globs):
+                result.append((kind, clean(name), ref))
+        if len(result) > limits.refs:
+            raise LimitExceeded(
+                f"more than {limits.refs} branches and tags are selected; name those that matter by globs"
+            )
+    return result
+
+
+def _revisions(
+    objects: GitObjects, refs: list[tuple[RefKind, str, Ref]], problems: list[Problem]
+) -> tuple[list[Revision], list[str]]:
+    found = {oid: (commit, note) for oid, commit, note in objects.commits(ref.oid for _, _, ref in refs)}
+    revisions: list[Revision] = []
+    tips: list[str] = []
+    for kind, name, ref in refs:
+        commit, note = found.get(ref.oid, (None, ""))
+        if commit is None:
+            problems.append(
+                Problem(
+                    f"{kind} {name} names no commit that is here",
+                    revision=name,
+                    remedy="fetch the repository anew; a tag of a file or folder is not read",
+                    severity="warning" if kind == "tag" else "error",
+                )
+            )
+            continue
+        tips.append(commit.oid)
+        revisions.append(_revision(name, kind, commit, ref.name, note))
+    return revisions, tips
+
+
+def _revision(name: str, kind: RefKind, commit: Any, ref: str = "", note: str = "") -> Revision:
+    return Revision(
+        name=name,
+        kind=kind,
+        commit=commit.oid,
+        ref=clean(ref),
+        date=commit.date,
+        author=clean(commit.author, 200),
+        message=clean(commit.message, 10_000),
+        note=clean(note, 10_000),
+        tree=commit.tree,
+    )
+
+
+def _fallback(objects: GitObjects, default: str, names: set[str]) -> str:
+    """The default branch when HEAD's is not among the selected ones."""
+    if default and any(ref.name == f"refs/heads/{default}" for ref in objects.refs([f"refs/heads/{default}"])):
+        return default
+    return next((name for name in ("main", "master") if name in names), "")
+
+
+def _commits(
+    objects: GitObjects,
+    selection: Selection,
+    revisions: list[Revision],
+    tips: list[str],
+    default: str,
+    problems: list[Problem],
+) -> list[Revision]:
+    if selection.commits == "":
+        return []
+    if selection.commits == "all":
+        oids = objects.history(list(dict.fromkeys(tips)))
+    else:
+        heads = [ref.oid for ref in objects.refs([f"refs/heads/{default}"])] if default else []
+        oids = objects.history(heads[:1], int(selection.commits))
+    named = {revision.commit for revision in revisions}
+    result = []
+    for oid, commit, _ in objects.commits(oid for oid in oids if oid not in named):
+        if commit is None:
+            problems.append(Problem(f"commit {oid[:12]} is missing or corrupt", remedy="fetch the repository anew"))
+        else:
+            result.append(_revision(oid, "commit", commit))
+    return result
+
+
+def _groups(revisions: list[Revision], default: str) -> tuple[tuple[str, tuple[Revision, ...]], ...]:
+    """Revisions by tree: the default branch first, then newest first."""
+
+    def is_default(revision: Revision) -> bool:
+        return revision.kind == "branch" and revision.name == default
+
+    ordered = sorted(revisions, key=lambda revision: revision.name)
+    ordered.sort(key=lambda revision: revision.date, reverse=True)
+    ordered.sort(key=lambda revision: not is_default(revision))
+    groups: dict[str, list[Revision]] = {}
+    for revision in ordered:
+        groups.setdefault(revision.tree, []).append(revision)
+    return tuple((tree, tuple(members)) for tree, members in groups.items())
+
+
+def _hints() -> Any:
+    try:
+        from .hints import source_hints
+    except ImportError:
+        return lambda command: ()
+    return source_hints
+
+
+__all__ = ["Limits", "Reading", "RepositoryError", "Selection", "read_repository"]
