@@ -1,0 +1,215 @@
+"""Real CKAN for the tests: its database, search index, users of every role, and the action API over HTTP.
+
+CKAN is started once per session and stays loaded; each test gets an empty catalog through ``clean`` (database, search
+index and Redis), which most fixtures below imply.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import ckan.plugins
+import pytest
+from ckan import model
+from ckan.cli.db import _migrate_plugins
+from ckan.common import config as ckan_settings
+from ckan.lib import redis, search
+from ckan.plugins import toolkit as tk
+from ckan.tests import helpers
+
+HERE = Path(__file__).parent
+PASSWORD = "correct-horse-battery"
+_storage: list[str] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests find their settings whatever the folder that they are started from."""
+    if not config.option.ckan_ini:
+        config.option.ckan_ini = str(HERE / "test.ini")
+    if "CKAN_STORAGE_PATH" not in os.environ:
+        _storage.append(tempfile.mkdtemp(prefix="mlops-test-"))
+        os.environ["CKAN_STORAGE_PATH"] = _storage[0]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for folder in _storage:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _load_plugins() -> None:
+    names = tk.aslist(ckan_settings["ckan.plugins"])
+    if any(not ckan.plugins.plugin_loaded(name) for name in names):
+        ckan.plugins.load_all()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def database() -> None:
+    """Tables of CKAN and of the plugins, by their migrations."""
+    _load_plugins()
+    model.repo.init_db()
+    _migrate_plugins(apply=True)
+
+
+@pytest.fixture(autouse=True)
+def loaded(database: None) -> None:
+    """The plugins of the settings, also after a test that loaded others."""
+    _load_plugins()
+
+
+@pytest.fixture(scope="session")
+def _wsgi(database: None) -> Any:
+    return helpers._get_test_app().app
+
+
+@pytest.fixture
+def app(_wsgi: Any, loaded: None) -> helpers.CKANTestApp:
+    """A browser without cookies. Tests that change plugins use CKAN's ``make_app``."""
+    ckan_settings["testing"] = True
+    return helpers.CKANTestApp(_wsgi)
+
+
+@pytest.fixture
+def clean(database: None) -> Iterator[None]:
+    """An empty catalog."""
+    helpers.reset_db()
+    search.clear_all()
+    redis.connect_to_redis().flushdb()
+    yield
+    model.Session.remove()
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who may use the portal; anonymous has no id and no token."""
+
+    name: str = ""
+    id: str = ""
+    token: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": self.token} if self.token else {}
+
+
+@dataclass(frozen=True)
+class People:
+    """One person per role. ``outsider`` edits ``other``, the others have their role in ``organization``."""
+
+    organization: dict[str, Any]
+    other: dict[str, Any]
+    anonymous: Person
+    outsider: Person
+    member: Person
+    editor: Person
+    admin: Person
+    sysadmin: Person
+
+    ROLES = ("anonymous", "outsider", "member", "editor", "admin", "sysadmin")
+
+    def all(self) -> dict[str, Person]:
+        return {role: getattr(self, role) for role in self.ROLES}
+
+
+def _user(name: str, **values: Any) -> dict[str, Any]:
+    return helpers.call_action(
+        "user_create", name=name, email=f"{name}@portal.test", password=PASSWORD, fullname=name.title(), **values
+    )
+
+
+def _person(user: dict[str, Any]) -> Person:
+    token = helpers.call_action("api_token_create", {"user": user["name"]}, user=user["name"], name="tests")["token"]
+    return Person(user["name"], user["id"], token)
+
+
+@pytest.fixture
+def people(clean: None) -> People:
+    """Users of every role in an otherwise empty catalog."""
+    users = {name: _user(name) for name in ("outsider", "member", "editor", "admin")}
+    root = _user("root")
+    model.Session.get(model.User, root["id"]).sysadmin = True
+    model.Session.commit()
+    roles = {"member": "member", "editor": "editor", "admin": "admin"}
+    organization = helpers.call_action(
+        "organization_create",
+        {"user": "root"},
+        name="lab",
+        title="The Lab",
+        users=[{"name": name, "capacity": capacity} for name, capacity in roles.items()],
+    )
+    other = helpers.call_action(
+        "organization_create",
+        {"user": "root"},
+        name="elsewhere",
+        title="Elsewhere",
+        users=[{"name": "outsider", "capacity": "editor"}],
+    )
+    persons = {name: _person(user) for name, user in users.items()}
+    return People(organization, other, anonymous=Person(), sysadmin=_person(root), **persons)
+
+
+class Refused(Exception):
+    """The action API answered with an error: ``status`` of HTTP, ``kind`` and ``error`` as CKAN says it."""
+
+    def __init__(self, status: int, error: dict[str, Any]) -> None:
+        super().__init__(f"{status} {error}")
+        self.status = status
+        self.error = error
+        self.kind = error.get("__type", "")
+
+
+class Api(Protocol):
+    def __call__(self, action: str, person: Person | None = None, /, **data: Any) -> Any: ...
+
+
+@pytest.fixture
+def api(app: helpers.CKANTestApp) -> Api:
+    """Call an action over HTTP as somebody: ``api("package_show", people.member, id="x")``; anonymous without a person.
+
+    Raises :class:`Refused` when the portal refuses.
+    """
+
+    def call(action: str, person: Person | None = None, /, **data: Any) -> Any:
+        response = app.post(
+            f"/api/3/action/{action}", json=data, headers=(person or Person()).headers, follow_redirects=False
+        )
+        answer = response.json
+        if not isinstance(answer, dict):
+            raise Refused(response.status_code, {"__type": "Bad request", "message": answer})
+        if not answer["success"]:
+            raise Refused(response.status_code, answer["error"])
+        return answer["result"]
+
+    return call
+
+
+@pytest.fixture
+def refused() -> type[Refused]:
+    return Refused
+
+
+@pytest.fixture
+def make_dataset(people: People) -> Callable[..., dict[str, Any]]:
+    """Create a dataset of ``people.organization`` as its editor."""
+
+    def make(**values: Any) -> dict[str, Any]:
+        values.setdefault("owner_org", people.organization["id"])
+        values.setdefault("type", "dataset")
+        return helpers.call_action("package_create", {"user": "editor", "ignore_auth": False}, **values)
+
+    return make
+
+
+@pytest.fixture
+def page(app: helpers.CKANTestApp) -> Callable[..., Any]:
+    """Open a page as somebody; the response has ``status_code`` and ``body``."""
+
+    def open_page(url: str, person: Person | None = None, **options: Any) -> Any:
+        return app.get(url, headers=(person or Person()).headers, **options)
+
+    return open_page
