@@ -1,0 +1,102 @@
+"""The version store: what is written to and read from ``mlops_version``. Nothing here commits."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from ckanext.mlops.model.tables import Version, utc_now
+
+_BATCH = 500
+_UNSYNCHRONIZED = {"synchronize_session": False}
+_GIVEN = ("package_id", "digest", "commit", "committed", "author", "message", "refs", "facts", "current", "position")
+_NEWEST_FIRST = (Version.committed.desc().nulls_last(), Version.position.desc(), Version.id)
+
+
+def store(
+    session: Session, package_id: str, rows: Sequence[Mapping[str, Any]], now: datetime.datetime | None = None
+) -> None:
+    """Make the versions of a dataset equal to ``rows``; doing it twice changes nothing but ``last_seen``.
+
+    :param rows: the keys ``id``, ``digest``, ``commit``, ``committed`` (datetime, ISO 8601 text, or empty), ``author``,
+        ``message``, ``refs``, ``facts``, ``current`` and ``position``
+    :param now: naive UTC
+
+    A version that is there already keeps its ``first_seen``. One that is not given stays, for what it says about the
+    past, but has no ``refs`` and is not ``current``.
+    """
+    now = now or utc_now()
+    values = {row["id"]: _values(package_id, row, now) for row in rows}
+    session.execute(
+        sa.update(Version)
+        .where(
+            Version.package_id == package_id,
+            Version.id != sa.all_(sa.literal(sorted(values), sa.ARRAY(sa.UnicodeText))),
+            sa.or_(Version.current, Version.refs != sa.literal([], Version.refs.type)),
+        )
+        .values(current=False, refs=[]),
+        execution_options=_UNSYNCHRONIZED,
+    )
+    statement = insert(Version.__table__)
+    statement = statement.on_conflict_do_update(
+        index_elements=["id"], set_={name: statement.excluded[name] for name in (*_GIVEN, "last_seen")}
+    )
+    ids = sorted(values)
+    for start in range(0, len(ids), _BATCH):
+        session.execute(statement, [values[each] for each in ids[start : start + _BATCH]])
+    session.flush()
+
+
+def page(session: Session, package_id: str, limit: int, offset: int = 0) -> list[Version]:
+    """Versions of a dataset, newest first by commit date."""
+    query = sa.select(Version).where(Version.package_id == package_id).order_by(*_NEWEST_FIRST)
+    return list(session.scalars(query.limit(limit).offset(offset).execution_options(populate_existing=True)))
+
+
+def count(session: Session, package_id: str) -> int:
+    """How many versions a dataset has."""
+    return session.scalar(sa.select(sa.func.count()).where(Version.package_id == package_id)) or 0
+
+
+def before(session: Session, version: Version) -> Version | None:
+    """The next older version of the same dataset."""
+    order = sa.func.lead(Version.id).over(order_by=_NEWEST_FIRST).label("older")
+    pairs = sa.select(Version.id, order).where(Version.package_id == version.package_id).subquery()
+    older = session.scalar(sa.select(pairs.c.older).where(pairs.c.id == version.id))
+    return None if older is None else session.get(Version, older)
+
+
+def delete_dataset(session: Session, package_id: str) -> None:
+    """Forget the versions of a purged dataset."""
+    session.execute(sa.delete(Version).where(Version.package_id == package_id), execution_options=_UNSYNCHRONIZED)
+
+
+def _values(package_id: str, row: Mapping[str, Any], now: datetime.datetime) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "package_id": package_id,
+        "digest": row["digest"],
+        "commit": row["commit"],
+        "committed": _naive_utc(row.get("committed")),
+        "author": row.get("author") or "",
+        "message": row.get("message") or "",
+        "refs": list(row.get("refs") or ()),
+        "facts": dict(row.get("facts") or {}),
+        "current": bool(row.get("current")),
+        "position": int(row.get("position") or 0),
+        "first_seen": now,
+        "last_seen": now,
+    }
+
+
+def _naive_utc(moment: datetime.datetime | str | None) -> datetime.datetime | None:
+    if not moment:
+        return None
+    if isinstance(moment, str):
+        moment = datetime.datetime.fromisoformat(moment)
+    return moment if moment.tzinfo is None else moment.astimezone(datetime.UTC).replace(tzinfo=None)
