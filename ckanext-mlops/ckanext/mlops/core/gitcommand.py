@@ -12,7 +12,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -20,7 +19,7 @@ from .errors import FetchFailed, LimitExceeded
 
 Config = Iterable[tuple[str, str]]
 
-_MEMORY = 4 * 1024**3
+MEMORY = 4 * 1024**3
 _POLL = 0.1
 _CONFIG = (
     ("core.hooksPath", "/dev/null"),
@@ -97,6 +96,8 @@ def run_git(
     what: str,
     max_output: int = 64 * 1024**2,
     max_file: int | None = None,
+    memory: int = MEMORY,
+    hide: Sequence[str] = (),
     watch: Callable[[], None] | None = None,
     keep: Sequence[int] = (),
 ) -> bytes:
@@ -106,19 +107,17 @@ def run_git(
     :param what: the repository's name for messages
     :param max_output: bytes of standard output
     :param max_file: bytes of any one file that Git writes
+    :param memory: bytes of address space of each of its processes
+    :param hide: texts that must not appear in the error
     :param watch: called every tenth of a second; what it raises stops Git
     :param keep: file descriptors that stay open in Git (a lock lives as long as its last holder)
     :raises GitError: Git failed
     :raises LimitExceeded: too much output
     :raises FetchFailed: Git is not installed, or the time is over
     """
-    command = ["git", *arguments]
-    if shutil.which("setpriv"):
-        # Git must not outlive a worker that was killed: it would go on downloading and hold the lock.
-        command = ["setpriv", "--pdeathsig", "KILL", *command]
     try:
         process = subprocess.Popen(
-            command,
+            [*_wrapper(memory, max_file), "git", *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -130,13 +129,15 @@ def run_git(
     except FileNotFoundError as error:
         raise FetchFailed("The program git is not installed on this machine; install it.") from error
     try:
-        _limit(process.pid, max_file)
         output, errors = _collect(process, deadline, what, max_output, watch)
     except BaseException:
         _kill(process)
         raise
     if process.returncode:
-        raise GitError(process.returncode, plain(errors))
+        text = errors.decode("utf-8", "replace")
+        for secret in hide:
+            text = text.replace(secret, "***")
+        raise GitError(process.returncode, plain(text))
     return output
 
 
@@ -174,19 +175,17 @@ def _check_time(deadline: float, what: str) -> None:
         raise FetchFailed(f"{what}: Git did not finish in the time allowed; raise the time limit or try again later.")
 
 
-def _limit(pid: int, max_file: int | None) -> None:
-    if sys.platform != "linux":
-        return
-    import resource
+def _wrapper(memory: int, max_file: int | None) -> list[str]:
+    """Programs of util-linux that start Git with limits; where they are missing, Git runs without.
 
-    try:
-        resource.prlimit(pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-        if max_file is not None:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (max_file, max_file))
-    except (ProcessLookupError, PermissionError, ValueError):
-        # It ended already, or the machine's own limits are lower: both are fine.
-        return
+    Git must not outlive a worker that was killed: it would go on downloading and hold the lock.
+    """
+    words = []
+    if shutil.which("prlimit"):
+        words += ["prlimit", "--core=0", f"--as={memory}", *([] if max_file is None else [f"--fsize={max_file}"])]
+    if shutil.which("setpriv"):
+        words += ["setpriv", "--pdeathsig", "KILL"]
+    return words
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -197,7 +196,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def plain(text: bytes) -> str:
+def plain(text: str) -> str:
     """Git's message as one bounded line without control characters and without user info of URLs."""
-    line = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text.decode("utf-8", "replace"))
+    line = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text)
     return re.sub(r"(://)[^/\s@]*@", r"\1", line).strip()[-1000:]

@@ -27,7 +27,7 @@ from typing import Any
 
 from .address import Credential, Policy, Resolve, Source, check_address
 from .errors import FetchFailed, LimitExceeded
-from .gitcommand import GitError, git_environment, run_git
+from .gitcommand import MEMORY, GitError, git_environment, run_git
 from .localgit import check_local
 from .naming import repository_name, slug
 from .transport import EXPERIMENTS, PRIVATE_EXPERIMENTS, failure, redirected, too_large, transport_environment
@@ -38,6 +38,8 @@ _STATE = "mlops.json"
 _NAMESPACES = ("refs/heads/", "refs/tags/")
 _NO_BRANCH = "refs/none"
 _MAX_PACKS = 30
+# Git holds the whole list of refs in memory before it says how many there are.
+_LIST_MEMORY = 1024**3
 # Damage of our own copy (a full disk, a crash of the machine): worth a fresh clone.
 _BROKEN = re.compile(
     r"bad object|corrupt|did not send all necessary|unable to read|invalid index-pack|index file .* is too small"
@@ -275,6 +277,12 @@ class _Job:
                 refs[name] = value
         if len(refs) > self.policy.max_refs:
             raise self._too_many_refs(len(refs))
+        if not refs and self.source.transport in ("https", "http"):
+            # An empty page, such as a login form's, looks like this to Git; what depends on it must not be emptied.
+            raise FetchFailed(
+                f"{self.source.url}: the server lists no branch and no tag; the repository is empty, or something else "
+                f"answers in its place."
+            )
         if symbolic in refs:
             return refs, symbolic
         same = {name: value for name, value in refs.items() if value == detached and name.startswith("refs/heads/")}
@@ -284,7 +292,7 @@ class _Job:
         """Output of ``git ls-remote``, after at most three redirects, each to an allowed address."""
         for hop in range(4):
             try:
-                return self._git(arguments, max_output=self.policy.max_refs * 1000 + 1_000_000)
+                return self._git(arguments, max_output=self.policy.max_refs * 1000 + 1_000_000, memory=_LIST_MEMORY)
             except GitError as error:
                 target = redirected(error, self.remote, self.policy, self.resolve) if hop < 3 else None
                 if target is None:
@@ -309,7 +317,14 @@ class _Job:
         for name in listed.decode("utf-8", "surrogateescape").splitlines():
             self._git(["--git-dir", str(git_dir), "update-ref", "-d", name])
 
-    def _git(self, arguments: list[str], *, git_dir: Path | None = None, max_output: int = 64 * 1024**2) -> bytes:
+    def _git(
+        self,
+        arguments: list[str],
+        *,
+        git_dir: Path | None = None,
+        max_output: int = 64 * 1024**2,
+        memory: int = MEMORY,
+    ) -> bytes:
         return run_git(
             arguments,
             self.environment,
@@ -318,6 +333,8 @@ class _Job:
             max_output=max_output,
             max_file=self.policy.max_bytes,
             watch=(lambda: self._check_size(git_dir)) if git_dir else None,
+            memory=memory,
+            hide=self.credential.secrets() if self.credential else (),
             keep=(self.lock,),
         )
 
@@ -332,7 +349,7 @@ class _Job:
         )
 
     def _failure(self, error: GitError) -> FetchFailed | LimitExceeded:
-        return failure(error, self.source, self.policy, self.credential)
+        return failure(error, self.source, self.policy)
 
 
 def _repository_config(object_format: str) -> str:
