@@ -90,7 +90,12 @@ def record(stage: LegacyStage, work: Path, remote: Path) -> None:
     }
     target = work / stage.file
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(yaml.safe_dump({"md5": stage_md5(content), **content}, sort_keys=False, width=10_000))
+    target.write_text(dump({"md5": stage_md5(content), **content}))
+
+
+def dump(content: dict[str, Any]) -> str:
+    """The text of a stage file."""
+    return str(yaml.safe_dump(content, sort_keys=False, width=10_000))
 
 
 def _strip(value: Any) -> Any:

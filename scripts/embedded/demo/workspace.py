@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from embedded.errors import PortalError
+
 AUTHOR, EMAIL = "Rose Datascientist", "rose@example.org"
 # Threads change the order of floating point sums, and with it the model's bytes and hash.
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
@@ -22,7 +24,7 @@ _KEPT = {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKIN
 Clock = Callable[[], datetime]
 
 
-class DemoError(Exception):
+class DemoError(PortalError):
     """The demo cannot go on; the message says what failed, where and what to do."""
 
 

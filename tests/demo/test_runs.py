@@ -1,0 +1,68 @@
+"""Each training is one run that says which code and which data it used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import requests
+import yaml
+
+RUN_OF = ("wrong-baseline", "baseline", "random-forest", "main", "tensorflow")
+
+
+def run_data(built, run_id):
+    url = f"{built.server.url}/api/2.0/mlflow/runs/get"
+    return requests.get(url, params={"run_id": run_id}, timeout=30).json()["run"]
+
+
+def outputs(built, commit, stage):
+    if stage.endswith((".dvc", "Dvcfile")):
+        found = yaml.safe_load(built.space.git("show", f"{commit}:{stage}"))["outs"]
+    else:
+        found = yaml.safe_load(built.space.git("show", f"{commit}:dvc.lock"))["stages"][stage]["outs"]
+    return {Path(out["path"]).name: out["md5"] for out in found}
+
+
+def test_there_is_one_run_for_each_training(built):
+    assert tuple(training.result.revision for training in built.project.trainings) == RUN_OF
+    assert len({training.run.run_id for training in built.project.trainings}) == len(RUN_OF)
+
+
+def test_runs_carry_the_commit_of_the_code_that_ran(built):
+    for training in built.project.trainings:
+        tags = {tag["key"]: tag["value"] for tag in run_data(built, training.run.run_id)["data"]["tags"]}
+        assert tags["mlflow.source.git.commit"] == training.result.code
+        assert tags["mlflow.source.git.repoURL"] == built.project.url
+        parent = built.space.git("log", "--format=%H", training.result.commit).split()
+        assert training.result.code in parent
+        changed = built.space.git("diff", "--name-only", training.result.code, training.result.commit).split()
+        assert not [path for path in changed if path.startswith("code/")]
+
+
+def test_results_are_not_older_than_their_run(built):
+    for training in built.project.trainings:
+        ended = run_data(built, training.run.run_id)["info"]["end_time"] / 1000
+        assert int(built.space.git("log", "-1", "--format=%ct", training.result.commit)) >= ended
+
+
+def test_inputs_carry_the_dvc_hash_of_the_prepared_data(built):
+    for training in built.project.trainings:
+        prepared = outputs(built, training.result.commit, training.result.prepare)
+        assert training.run.digests == {
+            "training": prepared["train_prepared.csv"],
+            "evaluation": prepared["test_prepared.csv"],
+        }
+
+
+def test_metrics_equal_the_committed_ones(built):
+    for training in built.project.trainings:
+        path = "data/metrics.json" if training.result.train == "Dvcfile" else "metrics.json"
+        committed = json.loads(built.space.git("show", f"{training.result.commit}:{path}"))
+        logged = {item["key"]: item["value"] for item in run_data(built, training.run.run_id)["data"]["metrics"]}
+        assert {name: logged[name] for name in committed} == committed
+
+
+def test_each_run_logged_its_model(built):
+    for training in built.project.trainings:
+        assert run_data(built, training.run.run_id)["outputs"]["model_outputs"]
