@@ -35,7 +35,7 @@ setup(
             "i18n/*.pot",
         ]
     },
-    install_requires=["PyYAML>=6", "requests>=2.31", "pandas>=2", "click>=8"],
+    install_requires=["PyYAML>=6", "pathspec>=0.12", "requests>=2.31", "pandas>=2", "click>=8"],
     extras_require={
         "ckan": [
             "ckan>=2.12,<2.13",

@@ -16,12 +16,13 @@ class Memo(Generic[K, V]):
     full it becomes the old one and what was old is forgotten.
     """
 
-    __slots__ = ("_old", "_young", "capacity")
+    __slots__ = ("_old", "_weight", "_young", "capacity")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._young: dict[K, V] = {}
         self._old: dict[K, V] = {}
+        self._weight = 0
 
     def get(self, key: K) -> V | None:
         """The value, or None when it is unknown or forgotten."""
@@ -29,13 +30,18 @@ class Memo(Generic[K, V]):
         if value is None and self._old:
             value = self._old.get(key)
             if value is not None:
-                self[key] = value
+                self[key] = value  # weighs one now: it is the working set that counts
         return value
 
     def __setitem__(self, key: K, value: V) -> None:
-        if len(self._young) >= self.capacity:
-            self._old, self._young = self._young, {}
+        self.put(key, value, 1)
+
+    def put(self, key: K, value: V, weight: int) -> None:
+        """Remember a value that takes as much room as ``weight`` ordinary ones."""
+        if self._weight >= self.capacity:
+            self._old, self._young, self._weight = self._young, {}, 0
         self._young[key] = value
+        self._weight += weight
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from .errors import LimitExceeded, RepositoryError
 from .gitobjects import GitObjects, Ref
+from .hints import source_hints
 from .limits import DEFAULTS, Limits
 from .naming import repository_name
 from .records import Problem, RefKind, Repository, Revision, Snapshot
@@ -78,7 +79,7 @@ class Reading:
         :raises LimitExceeded: the time for this repository is over
         """
         with GitObjects(self._git_dir, self._limits) as objects:
-            yield from SnapshotReader(objects, self.repository.url, self._limits, _hints()).read(self._groups)
+            yield from SnapshotReader(objects, self.repository.url, self._limits, source_hints).read(self._groups)
 
 
 def read_repository(
@@ -213,14 +214,6 @@ def _groups(revisions: list[Revision], default: str) -> tuple[tuple[str, tuple[R
     for revision in ordered:
         groups.setdefault(revision.tree, []).append(revision)
     return tuple((tree, tuple(members)) for tree, members in groups.items())
-
-
-def _hints() -> Any:
-    try:
-        from .hints import source_hints
-    except ImportError:
-        return lambda command: ()
-    return source_hints
 
 
 __all__ = ["Limits", "Reading", "RepositoryError", "Selection", "read_repository"]

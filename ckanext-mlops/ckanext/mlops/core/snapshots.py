@@ -11,10 +11,12 @@ from typing import Any, cast
 from .documents import Block, Document, DocumentParser
 from .errors import ContentError
 from .gitobjects import GitObject, GitObjects
+from .ignore import Ignored
 from .limits import Limits
 from .memo import Memo
 from .pipelines import Pipeline, PipelineReader, labels
 from .places import Place
+from .pointers import PointerReader
 from .records import Metric, Param, Plot, Problem, Revision, Snapshot, Stage
 from .remotes import Remotes, parse_config
 from .shapes import Label, Shape, file_shape
@@ -45,6 +47,7 @@ class _Work:
     problems: list[Problem] = field(default_factory=list)
     remotes: list[Remotes] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
+    pointers: list[Stage] = field(default_factory=list)
 
 
 class SnapshotReader:
@@ -64,6 +67,8 @@ class SnapshotReader:
         self._value_reader = ValueReader(limits)
         self._pipelines = PipelineReader(limits, hints)
         self._hints = hints
+        self._pointers = PointerReader(objects, self.trees, limits)
+        self._ignored: Memo[tuple[tuple[str, str], ...], Ignored] = Memo(64)
         self._builder = StageBuilder(repository_url, limits, self.values)
         self._texts: Memo[str, str | ContentError] = Memo(64)
         self._parsed: Memo[str, Document | ContentError] = Memo(256)
@@ -141,7 +146,7 @@ class SnapshotReader:
         try:
             data = self._data(blob, self.limits.dvc_bytes)
             name = posixpath.basename(path)
-            if path.endswith(".dvc/config") or _is_text(name):
+            if path.endswith(".dvc/config") or name in (".dvcignore", ".gitattributes") or _is_text(name):
                 return Document(data.decode("utf-8", "replace"))
             text = decode(data)
             document = self._documents.parse(text)
@@ -181,8 +186,12 @@ class SnapshotReader:
             item.problems.append(
                 Problem("is a symbolic link or submodule, not a file; it is not read", path=path, severity="warning")
             )
+        ignored = self._ignore(item)
+        attributes = []
         for path, oid in item.found.files:
             name = posixpath.basename(path)
+            if ignored and not _is_text(name) and ignored.hides(path):
+                continue
             if name == "dvc.yaml":
                 pairs.append(self._pipeline(item, files, path, oid))
             elif name == "dvc.lock":
@@ -192,11 +201,19 @@ class SnapshotReader:
                 shape = self._file(item, path, oid)
                 if shape is not None:
                     singles.append((shape, self._remotes(item, files, shape.root)))
+            elif name == ".gitattributes":
+                text = self._parsed.get(oid)
+                if isinstance(text, Document) and "filter=lfs" in str(text.top):
+                    attributes.append(path)
             elif name == "artifacts.yaml":
                 document = self._parsed.get(oid)
                 if isinstance(document, Document):
                     place = Place(posixpath.dirname(path))
                     item.labels.update({label.path: label for label in labels(document.top, place, self.limits)})
+        try:
+            item.pointers = self._pointers.stages(item.tree, attributes, "") if attributes else []
+        except TooManyFolders as error:
+            item.problems.append(Problem(f"git-lfs pointers are not read: {error}"))
         for pipeline, _, _ in pairs:
             item.labels.update({label.path: label for label in pipeline.labels})
             item.pipelines.append(pipeline)
@@ -210,6 +227,18 @@ class SnapshotReader:
             if remotes not in item.remotes:
                 item.remotes.append(remotes)
         self._stages.reserve(2 * len(item.parts))
+
+    def _ignore(self, item: _Work) -> Ignored | None:
+        """The tree's ``.dvcignore`` files, None when they hide nothing."""
+        files = tuple((path, oid) for path, oid in item.found.files if posixpath.basename(path) == ".dvcignore")
+        if not files:
+            return None
+        ignored = self._ignored.get(files)
+        if ignored is None:
+            texts = [(posixpath.dirname(path), self._parsed.get(oid)) for path, oid in files]
+            ignored = Ignored((folder, str(text.top)) for folder, text in texts if isinstance(text, Document))
+            self._ignored[files] = ignored
+        return ignored
 
     def _part(self, item: _Work, shape: Shape, block: Block, remotes: Remotes) -> None:
         paths = shape.looked if block is not _NO_LOCK else shape.looked + shape.param_files
@@ -338,9 +367,8 @@ class SnapshotReader:
                 if oids and self._stages.get(part) is None:
                     paths = shape.looked if block is not _NO_LOCK else shape.looked + shape.param_files
                     kinds = {out.at.path for out in shape.outs if out.kind == "metrics"} | set(shape.param_files)
-                    for path, oid in zip(paths, oids, strict=True):
-                        if oid and oid[0] != _FOLDER and path in kinds:
-                            wanted[oid] = path
+                    pairs = zip(oids, paths, strict=True)
+                    wanted.update((oid, path) for oid, path in pairs if oid and oid[0] != _FOLDER and path in kinds)
             for path in self._params_files(item):
                 oid = self.trees.blob(item.tree, path)
                 if oid:
@@ -370,6 +398,7 @@ class SnapshotReader:
                 Problem(message, stage.file, stage.line, revision, stage.address, severity="warning")
                 for message in messages
             )
+        stages.extend(item.pointers)
         if len(stages) > self.limits.stages:
             problems.append(Problem(f"more than {self.limits.stages} stages; the rest is not read", revision=revision))
             stages = stages[: self.limits.stages]

@@ -15,6 +15,7 @@ _ENTRY = {
     40: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})", re.DOTALL),
     64: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{32})", re.DOTALL),
 }
+_ENTRIES = 30_000  # names of files and folders that are kept at least
 _FILES = (b"100644", b"100755", b"100664")
 _FOLDERS = (b"40000", b"040000")
 _READ = re.compile(rb"dvc\.(?:yaml|lock)|.+\.dvc|Dvcfile|\.dvcignore|\.gitattributes|artifacts\.yaml", re.DOTALL)
@@ -33,6 +34,11 @@ class Folder:
     folders: dict[str, str]
     odd: tuple[str, ...] = ()
 
+    @property
+    def weight(self) -> int:
+        """Entries, at least one."""
+        return 1 + len(self.files) + len(self.folders)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -49,7 +55,7 @@ class Trees:
     def __init__(self, objects: GitObjects, limits: Limits = DEFAULTS) -> None:
         self.objects = objects
         self.limits = limits
-        self._folders: Memo[str, Folder] = Memo(20_000)
+        self._folders: Memo[str, Folder] = Memo(_ENTRIES)
         self._found: Memo[str, Found] = Memo(20_000)
         self.missing: dict[str, str] = {}
 
@@ -57,15 +63,16 @@ class Trees:
         """Read the trees ``roots`` and all folders below them that are not remembered."""
         todo = [oid for oid in dict.fromkeys(roots) if self._folders.get(oid) is None]
         seen = set(todo)
-        depth = 0
+        depth = entries = 0
         while todo and depth <= self.limits.depth:
             below: list[str] = []
-            self._folders.reserve(2 * len(seen))
             for item in self.objects.read(todo, self.limits.dvc_bytes):
                 if item.kind != "tree":
                     self.missing[item.oid] = item.kind
                 folder = _parse(item.data, len(item.oid)) if item.kind == "tree" else Folder({}, {})
-                self._folders[item.oid] = folder
+                entries += folder.weight
+                self._folders.reserve(entries)
+                self._folders.put(item.oid, folder, folder.weight)
                 below.extend(folder.folders.values())
             todo = [oid for oid in dict.fromkeys(below) if oid not in seen and self._folders.get(oid) is None]
             seen.update(todo)
@@ -79,7 +86,7 @@ class Trees:
         if folder is None:
             for item in self.objects.read([oid], self.limits.dvc_bytes):
                 folder = _parse(item.data, len(oid)) if item.kind == "tree" else Folder({}, {})
-                self._folders[oid] = folder
+                self._folders.put(oid, folder, folder.weight)
         return folder or Folder({}, {})
 
     def blob(self, root: str, path: str) -> str:
@@ -107,7 +114,9 @@ class Trees:
         """``(path, object id)`` of the regular files below a tree, at most ``limit``."""
         result: list[tuple[str, str]] = []
         todo = [("", root)]
-        while todo and len(result) < limit:
+        visited = 0
+        while todo and len(result) < limit and visited < 10 * limit:
+            visited += 1
             prefix, oid = todo.pop()
             folder = self.folder(oid)
             result.extend((prefix + name, blob) for name, blob in folder.files.items())
