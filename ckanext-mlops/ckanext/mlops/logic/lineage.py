@@ -59,10 +59,11 @@ def graph(context: Context, focus: model.Package, *, direction: str, depth: int,
     around = closure(
         reader.session, focus.id, sides=SIDES[direction], depth=depth, max_nodes=max_nodes, look=reader.look
     )
-    rows = edges_between(reader.session, around.nodes)
-    roles = _roles(reader.session, reader.packages)
-    nodes = [_dataset(package, around, roles.get(key, {})) for key, package in reader.packages.items()]
-    nodes = [node for node in nodes if node["id"] in around.nodes]
+    shown = around.nodes
+    rows = edges_between(reader.session, shown)
+    packages = [package for key, package in reader.packages.items() if key in shown]
+    roles = _roles(reader.session, [package.id for package in packages])
+    nodes = [_dataset(package, around, roles.get(package.id, {})) for package in packages]
     labels: dict[str, str] = {}
     for row in rows:
         if row.upstream_uri:
