@@ -1,0 +1,259 @@
+"""Records to datasets: for each stage its package dict, its versions and its lineage."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ckanext.mlops.core import naming
+from ckanext.mlops.core.records import Output, Repository, Revision, Snapshot, Stage, to_dict
+
+from . import text
+from .edges import Harvested, Outputs, edges
+from .versions import State, by_date, content_hash, refs, states
+from .weburl import file_page, repository_page
+
+MAX_RESOURCES = 500
+MAX_UPSTREAMS = 200
+NOT_IN_GIT = "not in Git, remote unreachable"
+_FORMATS = {
+    "csv": "CSV", "tsv": "TSV", "json": "JSON", "xml": "XML", "yaml": "YAML", "yml": "YAML", "txt": "TXT", "zip": "ZIP",
+    "gz": "GZIP", "tgz": "TGZ", "jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "parquet": "Parquet", "pkl": "Pickle",
+    "pickle": "Pickle", "h5": "HDF5", "hdf5": "HDF5", "html": "HTML", "xls": "XLS", "xlsx": "XLSX", "pdf": "PDF",
+    "svg": "SVG", "onnx": "ONNX",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the owner of a harvest source chose for its datasets."""
+
+    owner_org: str = ""
+    private: bool = False
+    tags: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    mlflow_server: str = ""
+    mlflow_experiment: str = ""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What the catalog is to hold of one stage.
+
+    :param package: in the form of ``package_show``, with computed ids
+    :param versions: columns of the version table, newest first; ``edges`` those of the edge table, for all versions
+    """
+
+    guid: str
+    package: dict[str, Any]
+    versions: list[dict[str, Any]] = field(default_factory=list)
+    edges: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """Content hash of all that makes a new write worth while.
+
+        Commit ids are left out: a commit that leaves the stage alone does not change its dataset. So is the name,
+        which stays as it was at first.
+        """
+        commit = self.package.get("dvc_commit") or "-"
+        package = {key: value for key, value in self.package.items() if key not in ("dvc_commit", "name")}
+        package["resources"] = [
+            resource | {"url": resource.get("url", "").replace(commit, "")} for resource in package["resources"]
+        ]
+        versions = [[each["id"], each["current"], each["facts"]] for each in self.versions]
+        return content_hash([package, versions, self.edges])
+
+    @property
+    def refs_digest(self) -> str:
+        """Content hash of what the versions say about branches, tags and commits."""
+        return content_hash([[each["id"], each["refs"]] for each in self.versions])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"guid": self.guid, "package": self.package, "versions": self.versions, "edges": self.edges}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Dataset:
+        """What :meth:`to_dict` wrote."""
+        return cls(data["guid"], data["package"], list(data["versions"]), list(data["edges"]))
+
+
+def describe(
+    repository: Repository, snapshots: Sequence[Snapshot], options: Options, harvested: Harvested | None = None
+) -> list[Dataset]:
+    """A dataset for every stage of every snapshot, ordered by address.
+
+    The default branch's head is the current state of what it has; anything else is shown as the newest revision that
+    has it shows it.
+
+    :param harvested: outputs of other repositories that are in the catalog, for imports
+    """
+    found = states(snapshots)
+    names = Counter(naming.package_name(repository.url, address) for address in found)
+    writer = _Writer(repository, options, harvested or {})
+    result = []
+    for address in sorted(found):
+        name = naming.package_name(repository.url, address)
+        if names[name] > 1:
+            name = naming.package_name_unique(repository.url, address)
+        result.append(writer.dataset(address, name, list(found[address].values())))
+    return result
+
+
+class _Writer:
+    def __init__(self, repository: Repository, options: Options, harvested: Harvested) -> None:
+        self.repository = repository
+        self.options = options
+        self.harvested = harvested
+        self._outputs: dict[int, tuple[Snapshot, Outputs]] = {}
+
+    def outputs(self, snapshot: Snapshot) -> Outputs:
+        if id(snapshot) not in self._outputs:
+            self._outputs[id(snapshot)] = (snapshot, Outputs(snapshot))
+        return self._outputs[id(snapshot)][1]
+
+    def dataset(self, address: str, name: str, found: list[State]) -> Dataset:
+        guid = naming.dataset_guid(self.repository.url, address)
+        current, revision = _current(found, self.repository.default_branch)
+        ordered = sorted(found, key=lambda state: (by_date(state.oldest), state.digest))
+        rows, all_edges, present = [], [], []
+        snapshot, stage = current.newest_sighting
+        for position, state in enumerate(ordered, start=1):
+            is_current = state is current
+            sighting = (state.at(revision) if is_current else None) or state.newest_sighting
+            row = self.version(guid, state, sighting[1], position=position, current=is_current)
+            found_edges = edges(self.repository.url, sighting[1], self.outputs(sighting[0]), self.harvested)
+            all_edges += [each | {"version_id": row["id"], "current": is_current} for each in found_edges]
+            if is_current:
+                (snapshot, stage), present = sighting, found_edges
+            rows.append(row)
+        package = self.package(guid, name, snapshot, stage, revision)
+        package["derived_from"] = derived_from(present)
+        return Dataset(guid, package, rows[::-1], all_edges)
+
+    def version(self, guid: str, state: State, stage: Stage, *, position: int, current: bool) -> dict[str, Any]:
+        return {
+            "id": naming.version_id(guid, state.digest),
+            "digest": state.digest,
+            "commit": state.oldest.commit,
+            "committed": state.oldest.date,
+            "author": text.line(state.oldest.author, 200),
+            "message": text.paragraph(state.oldest.message, 2000),
+            "refs": refs(state.revisions),
+            "facts": text.plain(to_dict(stage)),
+            "current": current,
+            "position": position,
+        }
+
+    def package(self, guid: str, name: str, snapshot: Snapshot, stage: Stage, revision: Revision) -> dict[str, Any]:
+        labels = [label for out in stage.outs for label in (*out.labels, out.type)]
+        package = {
+            "id": naming.package_id(guid),
+            "name": name,
+            "type": "dataset",
+            "title": _title(self.repository, snapshot, stage),
+            "notes": _notes(snapshot, stage),
+            "url": repository_page(self.repository.url),
+            "private": self.options.private,
+            "owner_org": self.options.owner_org,
+            "tags": [{"name": tag} for tag in text.tags([*self.options.tags, *labels])],
+            "groups": [{"name": group} for group in sorted(set(self.options.groups))],
+            "dvc_repository": self.repository.url,
+            "dvc_revision": text.line(revision.name),
+            "dvc_commit": revision.commit,
+            "dvc_stage": text.line(stage.address),
+            "dvc_command": text.paragraph(stage.command, text.MAX_COMMAND),
+            "dvc_retired": "",
+            "mlflow_server": self.options.mlflow_server,
+            "mlflow_experiment": self.options.mlflow_experiment,
+        }
+        outs = {out.path: out for out in reversed(stage.outs)}
+        package["resources"] = [
+            self.resource(guid, stage, outs[path], revision.commit) for path in list(outs)[::-1][:MAX_RESOURCES]
+        ]
+        return package
+
+    def resource(self, guid: str, stage: Stage, out: Output, commit: str) -> dict[str, Any]:
+        readable = out.storage if out.storage.startswith(("https://", "http://")) and not out.is_dir else ""
+        in_git = bool(out.blob) or not out.cached
+        return {
+            "id": naming.resource_id(guid, out.path),
+            "name": text.line(out.path.rsplit("/", 1)[-1] or out.path, text.MAX_TITLE) + ("/" if out.is_dir else ""),
+            "description": text.paragraph(out.desc, 2000),
+            "url": readable or file_page(self.repository.url, commit, out.path if in_git else stage.file),
+            "format": "" if out.is_dir else _format(out.path),
+            "mimetype": "" if out.is_dir else mimetypes.guess_type(out.path, strict=True)[0] or "",
+            "hash": text.line(out.hash or "", 200),
+            "hash_algorithm": out.algorithm or "",
+            "size": out.size if out.size is not None and 0 <= out.size < 2**63 else "",
+            "dvc_path": text.line(out.path, text.MAX_LINE * 2),
+            "dvc_storage_path": text.line(out.storage, text.MAX_LINE * 2),
+            "dvc_remote": text.line(out.remote, 200),
+            "dvc_kind": out.kind,
+            "dvc_values": _values(stage, out),
+        }
+
+
+def _current(found: list[State], default_branch: str) -> tuple[State, Revision]:
+    best: tuple[State, Revision] | None = None
+    for state in found:
+        for revision in state.revisions if default_branch else ():
+            if revision.kind == "branch" and revision.name == default_branch:
+                return state, revision
+        if best is None or by_date(state.newest) > by_date(best[1]):
+            best = state, state.newest
+    if best is None:
+        raise ValueError("a dataset has at least one state")
+    return best
+
+
+def derived_from(found: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The field ``derived_from`` that says what the edges say; each upstream once."""
+    entries: dict[str, dict[str, str]] = {}
+    for edge in found:
+        key = "dataset" if edge.get("upstream_dataset") else "url"
+        value = edge.get("upstream_dataset") or edge["upstream_uri"]
+        entries.setdefault(value, {key: value, "label": edge["upstream_label"], "origin": "harvested"})
+    return list(entries.values())[:MAX_UPSTREAMS]
+
+
+def _title(repository: Repository, snapshot: Snapshot, stage: Stage) -> str:
+    project = text.readme_title(snapshot.readme) or text.title_of_name(repository.name)
+    folder = stage.address.rsplit("/", 1)[0] if "dvc.yaml:" in stage.address and "/" in stage.address else ""
+    if stage.kind == "stage" and stage.name and "dvc.yaml:" in stage.address:
+        label = f"{folder}/{stage.name}" if folder else stage.name
+    else:
+        label = stage.address.removesuffix(".dvc")
+    return text.line(f"{project}: {label}", text.MAX_TITLE)
+
+
+def _notes(snapshot: Snapshot, stage: Stage) -> str:
+    parts = [stage.desc]
+    parts += [out.desc for out in stage.outs[:20] if out.desc and out.desc != stage.desc]
+    summary = text.readme_summary(snapshot.readme)
+    if summary and not any(parts):
+        parts.append(summary)
+    if len(stage.outs) > MAX_RESOURCES:
+        parts.append(f"The first {MAX_RESOURCES} of {len(stage.outs):,} files are listed.")
+    return text.paragraph("\n\n".join(part.strip() for part in parts if part.strip()))
+
+
+def _format(path: str) -> str:
+    name = path.rsplit("/", 1)[-1].lower()
+    ending = name.rsplit(".", 1)[-1] if "." in name.lstrip(".") else ""
+    if not ending.isalnum() or not ending.isascii() or len(ending) > 10:
+        return ""
+    return _FORMATS.get(ending, ending.upper())
+
+
+def _values(stage: Stage, out: Output) -> str:
+    if out.kind != "metrics":
+        return ""
+    metric = next((each for each in stage.metrics if each.file == out.path), None)
+    if metric is None or metric.state == "in-git":
+        return ""
+    return NOT_IN_GIT if metric.state == "not-in-git" else text.line(metric.detail or "the file cannot be read")

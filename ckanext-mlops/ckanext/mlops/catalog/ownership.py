@@ -1,0 +1,168 @@
+"""Who owns what in a dataset: three-way merge of what was harvested last, what Git says now, and the portal.
+
+A field that nobody edited follows Git. A field that a person edited stays theirs, and so do tags, groups, upstream
+datasets and resources that a person added or removed. When both changed, the person's value stays and the difference
+is reported as a :class:`Conflict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# Set once, at creation: a renamed address would break links; ``type`` and ``id`` never change.
+_FIXED = ("id", "name", "type", "resources")
+# Without a memory of the last harvest, words and placement are taken for a person's, facts for Git's.
+_WORDS = ("title", "notes", "url", "private", "owner_org", "name", "description", "mlflow_server", "mlflow_experiment")
+_LISTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "tags": lambda item: str(item.get("name") or ""),
+    "groups": lambda item: str(item.get("name") or item.get("id") or ""),
+    "derived_from": lambda item: str(item.get("dataset") or item.get("url") or ""),
+}
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A person's value that stays although Git says something new. ``resource`` is an id, ``""`` = the dataset."""
+
+    field: str
+    harvested: Any
+    git: Any
+    portal: Any
+    resource: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self)
+
+
+def same(one: Any, two: Any) -> bool:
+    """Whether two field values mean the same to CKAN, which strips texts and stores some numbers as text."""
+    return _normal(one) == _normal(two)
+
+
+def _normal(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, str):
+        text = value.replace("\r\n", "\n").strip()
+        return text.lower() if text in ("True", "False") else text
+    if isinstance(value, Mapping):
+        return {key: _normal(item) for key, item in value.items() if _normal(item) not in ("", [], {})}
+    if isinstance(value, (list, tuple)):
+        return [_normal(item) for item in value]
+    return value
+
+
+def merge(
+    harvested: Mapping[str, Any] | None, git: Mapping[str, Any], portal: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Conflict]]:
+    """The package dict to write, and the conflicts.
+
+    :param harvested: the package dict of the last harvest; None when it is not remembered
+    :param git: what Git says now
+    :param portal: ``package_show`` of the dataset
+    """
+    merged, conflicts = _fields(harvested, git, portal, skip=(*_FIXED, *_LISTS), resource="")
+    for name, key in _LISTS.items():
+        if name in git:
+            before = harvested.get(name) if harvested is not None else None
+            merged[name] = _list(before, git[name], portal.get(name) or [], key)
+    before = harvested.get("resources", []) if harvested is not None else None
+    resources, more = _resources(before, git.get("resources", []), portal.get("resources") or [])
+    merged["resources"] = resources
+    return merged, conflicts + more
+
+
+def changed(merged: Mapping[str, Any], portal: Mapping[str, Any]) -> bool:
+    """Whether writing ``merged`` would change the dataset."""
+    keys = merged.keys() | portal.keys()
+    return any(not _equal(key, merged.get(key), portal.get(key)) for key in keys)
+
+
+def _equal(key: str, one: Any, two: Any) -> bool:
+    if key in _LISTS:
+        of = _LISTS[key]
+        if key != "derived_from":
+            return {of(item) for item in one or ()} == {of(item) for item in two or ()}
+    return same(one, two)
+
+
+def _fields(
+    harvested: Mapping[str, Any] | None,
+    git: Mapping[str, Any],
+    portal: Mapping[str, Any],
+    *,
+    skip: Iterable[str],
+    resource: str,
+) -> tuple[dict[str, Any], list[Conflict]]:
+    merged = dict(portal)
+    conflicts = []
+    for name, new in git.items():
+        if name in skip:
+            continue
+        here = portal.get(name)
+        if same(here, new):
+            continue
+        if harvested is None:
+            if not (name in _WORDS and not same(here, "")):
+                merged[name] = new
+            continue
+        base = harvested.get(name)
+        if same(here, base):
+            merged[name] = new
+        elif not same(new, base):
+            conflicts.append(Conflict(name, base, new, here, resource))
+    return merged, conflicts
+
+
+def _list(
+    harvested: Iterable[Mapping[str, Any]] | None,
+    git: Iterable[Mapping[str, Any]],
+    portal: Iterable[Mapping[str, Any]],
+    key: Callable[[Mapping[str, Any]], str],
+) -> list[dict[str, Any]]:
+    """Portal's items, plus what Git added, minus what Git removed; items that only a person knows stay."""
+    new = {key(item): item for item in git}
+    base = {key(item): item for item in harvested or ()}
+    result = []
+    for item in portal:
+        name = key(item)
+        if name in base and name not in new and _harvested_item(item, base[name]):
+            continue
+        result.append(dict(new[name]) if name in new and name in base and same(item, base[name]) else dict(item))
+    present = {key(item) for item in result}
+    result += [dict(item) for name, item in new.items() if name not in present and name not in base]
+    return result
+
+
+def _harvested_item(item: Mapping[str, Any], base: Mapping[str, Any]) -> bool:
+    return "origin" not in base or item.get("origin") == base.get("origin")
+
+
+def _resources(
+    harvested: Iterable[Mapping[str, Any]] | None,
+    git: Iterable[Mapping[str, Any]],
+    portal: Iterable[Mapping[str, Any]],
+) -> tuple[list[dict[str, Any]], list[Conflict]]:
+    new = {item["id"]: item for item in git}
+    base = {item["id"]: item for item in harvested or ()}
+    result: list[dict[str, Any]] = []
+    conflicts: list[Conflict] = []
+    for item in portal:
+        name = item["id"]
+        if name in new:
+            before = base.get(name) if harvested is not None else None
+            merged, more = _fields(before, new[name], item, skip=("id",), resource=name)
+            result.append(merged)
+            conflicts += more
+        elif name not in base:
+            result.append(dict(item))
+    present = {item["id"] for item in result}
+    result += [dict(item) for name, item in new.items() if name not in present and name not in base]
+    return result, conflicts

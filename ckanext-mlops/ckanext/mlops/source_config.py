@@ -1,0 +1,187 @@
+"""The configuration of a ``dvc`` harvest source: a JSON object that anybody may read, so it never holds a secret."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ckanext.mlops.catalog.text import line
+
+MAX_CONFIG = 100_000
+MAX_ITEMS = 200
+MAX_ITEM = 500
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_SECRET_KEY = re.compile(r"token|passw|secret|api_?key|access_?key|private_?key|authorization|bearer", re.IGNORECASE)
+_SECRET_VALUE = re.compile(
+    r"gh[pousr]_\w{16,}|github_pat_\w{16,}|gl(?:pat|dt|ptt|rt)-[\w-]{16,}|xox[a-z]-[\w-]{8,}|A[KS]IA[0-9A-Z]{12,}"
+    r"|eyJ[\w-]{8,}\.[\w-]{8,}|-----BEGIN|://[^/\s:@]*:[^/\s@]+@|(?:^|\s)(?:Basic|Bearer)\s+\S{8,}"
+)
+# Long enough to be a key, and of nothing but the alphabet of keys. Globs are not held against it: a branch may be so.
+_KEY_LIKE = re.compile(r"[0-9a-fA-F]{32,}|(?=\w*[0-9])(?=\w*[A-Z])(?=\w*[a-z])\w{24,}")
+_GLOBS = ("branches", "tags", "include", "exclude")
+_REMEDY = (
+    "the settings of a source can be read by everybody. Ask the operator to configure a credential "
+    '(ckanext.mlops.credential.<name>.token and .hosts) and write {"credential": "<name>"} here'
+)
+
+
+class ConfigError(ValueError):
+    """The configuration of a source cannot be used; the message names the option, the fault and the remedy."""
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """What the owner of a source chose.
+
+    :param branches: globs of branch names that are read; ``tags`` likewise. ``!release-*`` leaves out.
+    :param experiments: also read DVC experiments
+    :param include: globs of stage addresses and output paths that become datasets; empty = all
+    :param exclude: globs of those that do not
+    :param subfolder: only what is below this folder of the repository
+    :param credential: name of a credential in the portal's configuration
+    :param private: new datasets are seen by their organization only
+    :param tags_added: CKAN tags, and ``groups`` CKAN groups, of every dataset
+    :param mlflow_server: name of a server in the portal's configuration, ``mlflow_experiment`` a name on it
+    """
+
+    branches: tuple[str, ...] = ("*",)
+    tags: tuple[str, ...] = ("*",)
+    experiments: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    subfolder: str = ""
+    credential: str = ""
+    private: bool = False
+    tags_added: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    mlflow_server: str = ""
+    mlflow_experiment: str = ""
+
+
+OPTIONS = tuple(each.name for each in fields(SourceConfig))
+
+
+def parse(text: str | None, *, credentials: Iterable[str] | None = None) -> SourceConfig:
+    """The configuration that ``text`` (JSON, or nothing for the defaults) says.
+
+    :param credentials: names that the operator configured; None = do not check
+    :raises ConfigError: naming the first option that is wrong
+    """
+    data = _load(text)
+    for key in data:
+        if key not in OPTIONS:
+            raise ConfigError(_unknown(key))
+    values = {key: _CHECKS[key](key, value) for key, value in data.items()}
+    config = SourceConfig(**values)
+    if credentials is not None and config.credential and config.credential not in set(credentials):
+        raise ConfigError(
+            f'credential: no credential named "{line(config.credential, 100)}" is configured in this portal; ask its '
+            "operator, or leave the option out for a public repository"
+        )
+    if not config.branches and not config.tags and not config.experiments:
+        raise ConfigError('branches, tags: nothing would be read; give at least one glob, as in "branches": ["main"]')
+    if config.mlflow_experiment and not config.mlflow_server:
+        raise ConfigError("mlflow_experiment: name the server too, with mlflow_server")
+    return config
+
+
+def _load(text: str | None) -> dict[str, Any]:
+    if text is None or not text.strip():
+        return {}
+    if len(text) > MAX_CONFIG:
+        raise ConfigError(f"the configuration is longer than {MAX_CONFIG:,} characters")
+    try:
+        data = json.loads(text, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f'not JSON, line {error.lineno}, column {error.colno}: {error.msg}; an example: {{"branches": ["main"]}}'
+        ) from None
+    except RecursionError:
+        raise ConfigError("not JSON that can be read: nested too deeply") from None
+    if not isinstance(data, dict):
+        raise ConfigError('it must be a JSON object, as in {"branches": ["main"], "tags": ["v*"]}')
+    return data
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in data:
+            raise ConfigError(f"{line(key, 50)}: the option is given twice")
+        data[key] = value
+    return data
+
+
+def _unknown(key: str) -> str:
+    if _SECRET_KEY.search(key):
+        return f"{line(key, 50)}: secrets are refused, for {_REMEDY}"
+    close = difflib.get_close_matches(key, OPTIONS, 1)
+    hint = f"did you mean {close[0]}?" if close else f"the options are {', '.join(OPTIONS)}"
+    return f"{line(key, 50)}: there is no such option; {hint}"
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f'{key}: must be text, as in "{key}": "…"')
+    if len(value) > MAX_ITEM:
+        raise ConfigError(f"{key}: longer than {MAX_ITEM} characters")
+    if _SECRET_VALUE.search(value) or (key not in _GLOBS and _KEY_LIKE.fullmatch(value.strip())):
+        raise ConfigError(f"{key}: this looks like a password or token, which is refused, for {_REMEDY}")
+    if value != line(value, MAX_ITEM):
+        raise ConfigError(f"{key}: holds control characters, or blanks at its ends")
+    return value
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f'{key}: must be a list of texts, as in "{key}": ["…"]')
+    if len(value) > MAX_ITEMS:
+        raise ConfigError(f"{key}: more than {MAX_ITEMS} items")
+    items = tuple(_text(key, item) for item in value)
+    if not all(items):
+        raise ConfigError(f"{key}: holds an empty text")
+    return items
+
+
+def _flag(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key}: must be true or false")
+    return value
+
+
+def _folder(key: str, value: Any) -> str:
+    text = _text(key, value).strip("/")
+    if ".." in text.split("/") or "\\" in text:
+        raise ConfigError(f"{key}: must be a folder inside the repository, as in data/raw, without ..")
+    return text
+
+
+def _name(key: str, value: Any) -> str:
+    text = _text(key, value)
+    if text and not _NAME.fullmatch(text):
+        raise ConfigError(f"{key}: must be a name: letters, digits, . _ -")
+    return text
+
+
+def _names(key: str, value: Any) -> tuple[str, ...]:
+    return tuple(_name(key, item) for item in _texts(key, value))
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "branches": _texts,
+    "tags": _texts,
+    "experiments": _flag,
+    "include": _texts,
+    "exclude": _texts,
+    "subfolder": _folder,
+    "credential": _name,
+    "private": _flag,
+    "tags_added": _texts,
+    "groups": _names,
+    "mlflow_server": _name,
+    "mlflow_experiment": _text,
+}
