@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -37,14 +38,22 @@ class DemoSettings(Protocol):
     def api_token(self) -> str: ...  # noqa: D102
 
 
-def run_demo(settings: DemoSettings, console: Console) -> Published:
+def run_demo(
+    settings: DemoSettings, console: Console, *, mlflow_credentials: Mapping[str, str] | None = None
+) -> Published:
     """Build the project, harvest and link it, print the addresses to open.
 
+    :param mlflow_credentials: ``MLFLOW_TRACKING_USERNAME`` and ``_PASSWORD``, or ``MLFLOW_TRACKING_TOKEN``, for an
+        MLflow server that asks for them
     :raises DemoError: a step failed; the message says which, and what to do
     """
     console.print("[bold]The Titanic project[/bold]: Git, DVC, scikit-learn, MLflow")
     project = build_project(
-        settings.home / "demo", mlflow_uri=settings.mlflow_url, python=settings.python, console=console
+        settings.home / "demo",
+        mlflow_uri=settings.mlflow_url,
+        python=settings.python,
+        console=console,
+        mlflow_credentials=mlflow_credentials,
     )
     if not project.built:
         console.print(f"  [green]✓[/green] It is there already, in {project.folder}", highlight=False)

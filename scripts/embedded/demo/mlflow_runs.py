@@ -5,10 +5,12 @@ Plain REST, because importing MLflow takes seconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import requests
+import requests.auth
 
 from embedded.demo.workspace import DemoError
 
@@ -31,17 +33,34 @@ class Run:
     digests: dict[str, str]
 
 
+class _Bearer(requests.auth.AuthBase):
+    # As an auth object, because a header would give way to what ~/.netrc says.
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
 class MlflowServer:
     """An MLflow tracking server.
 
     :param url: its base URL
+    :param credentials: ``MLFLOW_TRACKING_USERNAME`` and ``_PASSWORD``, or ``MLFLOW_TRACKING_TOKEN``, if it asks for
+        them
     :param timeout: seconds for one answer
     """
 
-    def __init__(self, url: str, timeout: float = 30) -> None:
+    def __init__(self, url: str, credentials: Mapping[str, str] | None = None, timeout: float = 30) -> None:
         self.url = url.rstrip("/")
         self.timeout = timeout
         self._session = requests.Session()
+        given = credentials or {}
+        if token := given.get("MLFLOW_TRACKING_TOKEN"):
+            self._session.auth = _Bearer(token)
+        elif user := given.get("MLFLOW_TRACKING_USERNAME"):
+            self._session.auth = (user, given.get("MLFLOW_TRACKING_PASSWORD", ""))
 
     def prepare_experiment(self) -> str:
         """Make sure that the experiment can be logged to and return its id; a deleted one is restored."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,21 @@ class Project:
     built: bool
 
 
-def build_project(folder: Path, *, mlflow_uri: str, python: Path, console: Console, clock: Clock = now) -> Project:
+def build_project(
+    folder: Path,
+    *,
+    mlflow_uri: str,
+    python: Path,
+    console: Console,
+    mlflow_credentials: Mapping[str, str] | None = None,
+    clock: Clock = now,
+) -> Project:
     """Build the project in ``folder``, or find the one that is there already.
 
     :param folder: gets ``titanic`` (work tree), ``titanic.git`` (bare origin) and ``dvc-remote``
     :param mlflow_uri: base URL of the MLflow tracking server
     :param python: interpreter that has dvc, scikit-learn and MLflow
+    :param mlflow_credentials: variables such as ``MLFLOW_TRACKING_TOKEN``, for a server that asks for them
     :param clock: says when a commit is made
     :raises DemoError: a command failed, the server did not answer, or the folder holds something else
     """
@@ -62,13 +72,17 @@ def build_project(folder: Path, *, mlflow_uri: str, python: Path, console: Conso
         state = _read_state(state_file)
         if state.get("finished") and (space.bare / "HEAD").is_file():
             return _project(space, state, built=False)
-        server = MlflowServer(mlflow_uri)
+        server = MlflowServer(mlflow_uri, mlflow_credentials)
         experiment_id = server.prepare_experiment()
         _clear(space, server, state, console)
         state = {"finished": False, "build": uuid.uuid4().hex, "mlflow": server.url, "experiment_id": experiment_id}
         _write_state(state_file, state)
-        tags = json.dumps({BUILD_TAG: state["build"]})
-        results = tell(space, {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_RUN_CONTEXT": tags}, console)
+        tracking = {
+            **(mlflow_credentials or {}),
+            "MLFLOW_TRACKING_URI": server.url,
+            "MLFLOW_RUN_CONTEXT": json.dumps({BUILD_TAG: state["build"]}),
+        }
+        results = tell(space, tracking, console)
         runs = {run.commit: run for run in server.runs(experiment_id, state["build"])}
         missing = [result.code for result in results if result.code not in runs]
         if missing:

@@ -20,7 +20,6 @@ AUTHOR, EMAIL = "Rose Datascientist", "rose@example.org"
 # Threads change the order of floating point sums, and with it the model's bytes and hash.
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 _DROPPED = ("GIT_", "DVC_", "MLFLOW_", "PYTHON")
-_KEPT = {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"}
 Clock = Callable[[], datetime]
 
 
@@ -119,7 +118,7 @@ def environment(settings: Path, python: Path) -> dict[str, str]:
 
     :param settings: folder of DVC's settings and caches, in place of the user's
     """
-    inherited = {name: value for name, value in os.environ.items() if name in _KEPT or not name.startswith(_DROPPED)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
     inherited.pop("VIRTUAL_ENV", None)
     return {
         **inherited,
