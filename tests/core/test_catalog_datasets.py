@@ -127,6 +127,15 @@ def test_edges_follow_folders_both_ways(path: str) -> None:
     assert edge["evidence"] == {"kind": "declared"}
 
 
+def test_a_hash_that_is_none_is_shown_without_an_algorithm() -> None:
+    outs = (Output("a.csv", "123", "md5"), Output("b", "0123456789abcdef0123456789abcdef.dir", "md5", is_dir=True))
+    resources = by_stage(Snapshot((MAIN,), (train(outs=outs),)))["train"].package["resources"]
+    assert [(each["hash"], each["hash_algorithm"]) for each in resources] == [
+        ("123", ""),
+        ("0123456789abcdef0123456789abcdef.dir", "md5"),
+    ]
+
+
 def test_edges_of_each_version_follow_that_revision() -> None:
     other = Stage("load", "dvc.yaml", "load", outs=(Output("data/raw.csv", "r0", "md5"),))
     dataset = by_stage(

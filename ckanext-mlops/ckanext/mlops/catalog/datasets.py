@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +13,15 @@ from ckanext.mlops.core import naming
 from ckanext.mlops.core.records import Output, Repository, Revision, Snapshot, Stage, to_dict
 
 from . import text
-from .edges import Harvested, Outputs, edges
+from .edges import Harvested, Row, rows
 from .versions import State, by_date, content_hash, refs, states
 from .weburl import file_page, repository_page
 
 MAX_RESOURCES = 500
 MAX_UPSTREAMS = 200
 NOT_IN_GIT = "not in Git, remote unreachable"
+_DIGITS = {"md5": 32, "md5-dos2unix": 32, "sha256": 64}
+_HEX = re.compile(r"[0-9a-fA-F]+(\.dir)?")
 _FORMATS = {
     "csv": "CSV", "tsv": "TSV", "json": "JSON", "xml": "XML", "yaml": "YAML", "yml": "YAML", "txt": "TXT", "zip": "ZIP",
     "gz": "GZIP", "tgz": "TGZ", "jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "parquet": "Parquet", "pkl": "Pickle",
@@ -94,46 +97,70 @@ def describe(
     """
     found = states(snapshots)
     names = Counter(naming.package_name(repository.url, address) for address in found)
-    writer = _Writer(repository, options, harvested or {})
+    chosen = {address: _chosen(each.values(), repository.default_branch) for address, each in found.items()}
+    lineage = _lineage(repository, chosen, harvested or {})
+    writer = _Writer(repository, options)
     result = []
     for address in sorted(found):
         name = naming.package_name(repository.url, address)
         if names[name] > 1:
             name = naming.package_name_unique(repository.url, address)
-        result.append(writer.dataset(address, name, list(found[address].values())))
+        result.append(writer.dataset(address, name, chosen[address], lineage))
     return result
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """The states of a stage, each as one snapshot shows it, oldest first; which one is current, and where."""
+
+    states: list[tuple[State, Snapshot, Stage]]
+    current: State
+    revision: Revision
+
+
+def _chosen(found: Iterable[State], default_branch: str) -> _Chosen:
+    current, revision = _current(list(found), default_branch)
+    shown = []
+    for state in sorted(found, key=lambda state: (by_date(state.oldest), state.digest)):
+        sighting = state.at(revision) if state is current else None
+        shown.append((state, *(sighting or state.newest_sighting)))
+    return _Chosen(shown, current, revision)
+
+
+def _lineage(
+    repository: Repository, chosen: dict[str, _Chosen], harvested: Harvested
+) -> dict[tuple[int, str], list[Row]]:
+    """(id of the snapshot, address) → edges; each snapshot is related once, for the stages that it is to show."""
+    wanted: dict[int, tuple[Snapshot, set[str]]] = {}
+    for address, each in chosen.items():
+        for _, snapshot, _ in each.states:
+            wanted.setdefault(id(snapshot), (snapshot, set()))[1].add(address)
+    return {
+        (key, address): edges
+        for key, (snapshot, addresses) in wanted.items()
+        for address, edges in rows(repository.url, snapshot, addresses, harvested).items()
+    }
+
+
 class _Writer:
-    def __init__(self, repository: Repository, options: Options, harvested: Harvested) -> None:
+    def __init__(self, repository: Repository, options: Options) -> None:
         self.repository = repository
         self.options = options
-        self.harvested = harvested
-        self._outputs: dict[int, tuple[Snapshot, Outputs]] = {}
 
-    def outputs(self, snapshot: Snapshot) -> Outputs:
-        if id(snapshot) not in self._outputs:
-            self._outputs[id(snapshot)] = (snapshot, Outputs(snapshot))
-        return self._outputs[id(snapshot)][1]
-
-    def dataset(self, address: str, name: str, found: list[State]) -> Dataset:
+    def dataset(self, address: str, name: str, chosen: _Chosen, lineage: dict[tuple[int, str], list[Row]]) -> Dataset:
         guid = naming.dataset_guid(self.repository.url, address)
-        current, revision = _current(found, self.repository.default_branch)
-        ordered = sorted(found, key=lambda state: (by_date(state.oldest), state.digest))
-        rows, all_edges, present = [], [], []
-        snapshot, stage = current.newest_sighting
-        for position, state in enumerate(ordered, start=1):
-            is_current = state is current
-            sighting = (state.at(revision) if is_current else None) or state.newest_sighting
-            row = self.version(guid, state, sighting[1], position=position, current=is_current)
-            found_edges = edges(self.repository.url, sighting[1], self.outputs(sighting[0]), self.harvested)
-            all_edges += [each | {"version_id": row["id"], "current": is_current} for each in found_edges]
-            if is_current:
-                (snapshot, stage), present = sighting, found_edges
-            rows.append(row)
-        package = self.package(guid, name, snapshot, stage, revision)
-        package["derived_from"] = derived_from(present)
-        return Dataset(guid, package, rows[::-1], all_edges)
+        versions, edges = [], []
+        package: dict[str, Any] = {}
+        for position, (state, snapshot, stage) in enumerate(chosen.states, start=1):
+            current = state is chosen.current
+            row = self.version(guid, state, stage, position=position, current=current)
+            versions.append(row)
+            found = lineage.get((id(snapshot), address), [])
+            edges += [edge | {"version_id": row["id"], "current": current} for edge in found]
+            if current:
+                package = self.package(guid, name, snapshot, stage, chosen.revision)
+                package["derived_from"] = derived_from(found)
+        return Dataset(guid, package, versions[::-1], edges)
 
     def version(self, guid: str, state: State, stage: Stage, *, position: int, current: bool) -> dict[str, Any]:
         return {
@@ -163,7 +190,7 @@ class _Writer:
             "tags": [{"name": tag} for tag in text.tags([*self.options.tags, *labels])],
             "groups": [{"name": group} for group in sorted(set(self.options.groups))],
             "dvc_repository": self.repository.url,
-            "dvc_revision": text.line(revision.name),
+            "dvc_revision": text.line(revision.name, text.MAX_NAME),
             "dvc_commit": revision.commit,
             "dvc_stage": text.line(stage.address),
             "dvc_command": text.paragraph(stage.command, text.MAX_COMMAND),
@@ -188,10 +215,10 @@ class _Writer:
             "format": "" if out.is_dir else _format(out.path),
             "mimetype": "" if out.is_dir else mimetypes.guess_type(out.path, strict=True)[0] or "",
             "hash": text.line(out.hash or "", 200),
-            "hash_algorithm": out.algorithm or "",
+            "hash_algorithm": _algorithm(out),
             "size": out.size if out.size is not None and 0 <= out.size < 2**63 else "",
-            "dvc_path": text.line(out.path, text.MAX_LINE * 2),
-            "dvc_storage_path": text.line(out.storage, text.MAX_LINE * 2),
+            "dvc_path": text.line(out.path, text.MAX_PATH),
+            "dvc_storage_path": text.line(out.storage, text.MAX_PATH),
             "dvc_remote": text.line(out.remote, 200),
             "dvc_kind": out.kind,
             "dvc_values": _values(stage, out),
@@ -248,6 +275,15 @@ def _format(path: str) -> str:
     if not ending.isalnum() or not ending.isascii() or len(ending) > 10:
         return ""
     return _FORMATS.get(ending, ending.upper())
+
+
+def _algorithm(out: Output) -> str:
+    """How the hash was made; nothing when the hash (``md5: 123``, edited by hand) cannot be one of these."""
+    if not out.hash or out.algorithm is None:
+        return ""
+    length = _DIGITS.get(out.algorithm)
+    sound = length is None or (_HEX.fullmatch(out.hash) and len(out.hash.removesuffix(".dir")) == length)
+    return out.algorithm if sound else ""
 
 
 def _values(stage: Stage, out: Output) -> str:

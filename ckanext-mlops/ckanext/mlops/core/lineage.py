@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,8 +40,8 @@ class Edge:
     hint: SourceHint | None = None
 
 
-def relate(snapshot: Snapshot) -> tuple[Edge, ...]:
-    """Every input of every stage, in the order of stages and their dependencies.
+def relate(snapshot: Snapshot, only: Container[str] | None = None) -> tuple[Edge, ...]:
+    """Every input of every stage (or of those whose address is in ``only``), in the order of stages and dependencies.
 
     A dependency belongs to an output when it is the same path, lies inside it, or is a folder that holds it (then
     there is one edge per output inside). A stage never reads from itself.
@@ -55,7 +55,8 @@ def relate(snapshot: Snapshot) -> tuple[Edge, ...]:
     [('output', 'data.csv.dvc'), ('code', None)]
     """
     index = _Index(snapshot.stages)
-    return tuple(edge for stage in snapshot.stages for edge in _inputs(stage, index))
+    stages = (stage for stage in snapshot.stages if only is None or stage.address in only)
+    return tuple(edge for stage in stages for edge in _inputs(stage, index))
 
 
 class _Index:
