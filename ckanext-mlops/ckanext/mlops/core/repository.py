@@ -70,7 +70,15 @@ class Reading:
         """All selected revisions, in the order of the snapshots that show them."""
         return tuple(revision for _, revisions in self._groups for revision in revisions)
 
+    def only(self, *revisions: Revision) -> Reading:
+        """The same repository with only these of its revisions."""
+        wanted = set(revisions)
+        groups = [(tree, tuple(one for one in members if one in wanted)) for tree, members in self._groups]
+        kept = tuple(group for group in groups if group[1])
+        return Reading(self._git_dir, self.repository, kept, self.problems, self._limits)
+
     def __len__(self) -> int:
+        """How many snapshots there are."""
         return len(self._groups)
 
     def __iter__(self) -> Iterator[Snapshot]:

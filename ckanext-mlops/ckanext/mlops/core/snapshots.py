@@ -23,7 +23,7 @@ from .shapes import Label, Shape, file_shape
 from .stages import StageBuilder
 from .trees import Found, TooManyFolders, Trees
 from .untrusted import clean
-from .values import ValueReader, decode
+from .values import ValueReader, decode, nest
 
 Group = tuple[str, tuple[Revision, ...]]
 _WINDOW = 32
@@ -480,8 +480,15 @@ class SnapshotReader:
     def _params(self, item: _Work) -> Iterator[Param]:
         for path, keys in self._params_files(item).items():
             oid = self.trees.blob(item.tree, path)
-            if oid:
-                yield from self._builder.file_params(path, oid, None if keys is None else tuple(keys))
+            if not oid:
+                continue
+            found = self._builder.file_params(path, oid, None if keys is None else tuple(keys))
+            if keys is not None:
+                values: dict[str, Any] = {}
+                for param in found:
+                    nest(values, param.key, param.value)
+                found = [Param(path, key, value) for key, value in values.items()]
+            yield from found
 
     def _plots(self, item: _Work) -> Iterator[Plot]:
         for shape, *_ in item.parts:

@@ -128,10 +128,19 @@ def metric_values(value: Any) -> Any:
     return {key: item for key, item in kept.items() if item is not None and item != {}}
 
 
+def nest(target: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value at a dotted key, making the mappings on the way."""
+    *parents, last = key.split(".")
+    for part in parents:
+        below = target.setdefault(part, {})
+        if not isinstance(below, dict):
+            return
+        target = below
+    target[last] = value
+
+
 def select(value: Any, key: str) -> Any:
     """The value at a dotted key (``train.lr``, ``layers.0``); raises KeyError when there is none."""
-    if isinstance(value, dict) and key in value:
-        return value[key]
     for part in key.split("."):
         if isinstance(value, dict) and part in value:
             value = value[part]

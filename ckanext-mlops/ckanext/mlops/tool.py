@@ -1,0 +1,215 @@
+"""``ckan-mlops``: read any Git repository with DVC from the command line, without CKAN.
+
+Every command takes a URL, a folder, a bare folder or a bundle. It is mirrored first (below ``--mirrors``) and only
+Git objects of the mirror are read: nothing of the repository is ever run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ckanext.mlops.core import Reading, Selection, read_repository
+from ckanext.mlops.core.address import Policy
+from ckanext.mlops.core.differences import compare
+from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.core.lineage import relate
+from ckanext.mlops.core.mirror import update_mirror
+from ckanext.mlops.core.records import Snapshot, to_dict
+from ckanext.mlops.core.tables import metrics_table, params_table
+from ckanext.mlops.tool_render import dag_text, differences_text, summary_text, table_text
+
+F = TypeVar("F", bound=Callable[..., Any])
+SCHEMA = "ckan-mlops/read/1"
+
+
+def _mirrors() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "ckan-mlops"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--mirrors", type=click.Path(file_okay=False, path_type=Path), default=_mirrors, help="Folder that keeps mirrors."
+)
+@click.option("--insecure-network", is_flag=True, help="Also allow http and hosts in private networks.")
+@click.version_option(package_name="ckanext-mlops")
+@click.pass_context
+def main(context: click.Context, mirrors: Path, insecure_network: bool) -> None:
+    """Read the data, stages, lineage, params and metrics of a Git repository with DVC or git-lfs."""
+    context.obj = (
+        mirrors,
+        Policy(
+            schemes=("https", "ssh", "http") if insecure_network else ("https", "ssh"),
+            roots=(Path("/"),),
+            allow_private_addresses=insecure_network,
+            blob_limit="16m",
+            experiments=True,
+        ),
+    )
+
+
+def _open(context: click.Context, repository: str, selection: Selection) -> Reading:
+    folder, policy = context.obj
+    local = Path(repository)
+    address = str(local.resolve()) if "://" not in repository and local.exists() else repository
+    mirror = update_mirror(address, folder, policy=policy)
+    return read_repository(mirror.git_dir, url=mirror.url, selection=selection)
+
+
+def _guarded(command: F) -> F:
+    """Errors of ours as one line and exit code 1."""
+    import functools
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except MlopsError as error:
+            raise click.ClickException(str(error)) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return None
+
+    return run  # type: ignore[return-value]
+
+
+def _one(context: click.Context, repository: str, revision: str | None) -> Snapshot:
+    """The snapshot of a branch, tag, experiment or commit; the default branch's without a name."""
+    everything = revision is not None and len(revision) >= 7 and all(c in "0123456789abcdef" for c in revision)
+    reading = _open(context, repository, Selection(experiments=True, commits="all" if everything else ""))
+    wanted = revision or reading.repository.default_branch
+    for found in reading.revisions:
+        if found.name == wanted or (everything and found.commit.startswith(wanted)):
+            return next(iter(reading.only(found)))
+    raise click.ClickException(
+        f"{repository} has no branch, tag or commit {wanted!r}; 'ckan-mlops read' lists what it has"
+    )
+
+
+@main.command()
+@click.argument("repository")
+@click.option("--revisions", "globs", multiple=True, help="Branches and tags to read, by glob; repeatable.")
+@click.option("--all-commits", is_flag=True, help="Read every commit.")
+@click.option("--experiments", is_flag=True, help="Also read DVC experiments.")
+@click.option("--json", "as_json", is_flag=True, help="All facts as JSON (docs/reading.md describes it).")
+@click.pass_context
+@_guarded
+def read(
+    context: click.Context, repository: str, globs: tuple[str, ...], all_commits: bool, experiments: bool, as_json: bool
+) -> None:
+    """Read REPOSITORY and print what is in it."""
+    selection = Selection(globs or ("*",), globs or ("*",), experiments, "all" if all_commits else "")
+    reading = _open(context, repository, selection)
+    if not as_json:
+        for line in summary_text(reading):
+            click.echo(line)
+        return
+    for part in _json(reading):
+        click.echo(part, nl=False)
+
+
+def _json(reading: Reading) -> Iterator[str]:
+    """The document of ``read --json``, snapshot by snapshot."""
+    head = {
+        "schema": SCHEMA,
+        "repository": to_dict(reading.repository),
+        "problems": [to_dict(problem) for problem in reading.problems],
+    }
+    yield json.dumps(head, indent=1)[:-2] + ',\n "snapshots": ['
+    for number, snapshot in enumerate(reading):
+        record = {**to_dict(snapshot), "edges": [to_dict(edge) for edge in relate(snapshot)]}
+        text = json.dumps(record, indent=1, ensure_ascii=False).replace("\n", "\n  ")
+        yield (",\n  " if number else "\n  ") + text
+    yield "\n ]\n}\n"
+
+
+def _table_options(command: Callable[..., Any]) -> Any:
+    for option in reversed(
+        (
+            click.argument("repository"),
+            click.option("-a", "--all-branches", is_flag=True, help="All branches."),
+            click.option("-T", "--all-tags", is_flag=True, help="All tags."),
+            click.option("-A", "--all-commits", is_flag=True, help="All commits."),
+            click.option("--json", "form", flag_value="json", help="JSON in the shape of DVC's."),
+            click.option("--csv", "form", flag_value="csv", help="Comma-separated values."),
+            click.option("--markdown", "--md", "form", flag_value="markdown", help="A Markdown table."),
+            click.pass_context,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _selected(context: click.Context, repository: str, branches: bool, tags: bool, commits: bool) -> Reading:
+    if branches or tags or commits:
+        every = ("*",)
+        chosen = Selection(every if branches or commits else (), every if tags or commits else ())
+        if commits:
+            chosen = Selection(commits="all")
+        return _open(context, repository, chosen)
+    reading = _open(context, repository, Selection())
+    default = [
+        one for one in reading.revisions if one.kind == "branch" and one.name == reading.repository.default_branch
+    ]
+    return reading.only(*default)
+
+
+@main.command()
+@_table_options
+@_guarded
+def metrics(
+    context: click.Context, repository: str, all_branches: bool, all_tags: bool, all_commits: bool, form: str | None
+) -> None:
+    """Metrics of REPOSITORY, of the default branch or of all that is asked for."""
+    table = metrics_table(_selected(context, repository, all_branches, all_tags, all_commits))
+    click.echo(table_text(table, form or "text"))
+
+
+@main.command()
+@_table_options
+@_guarded
+def params(
+    context: click.Context, repository: str, all_branches: bool, all_tags: bool, all_commits: bool, form: str | None
+) -> None:
+    """Params of REPOSITORY: what the params files say."""
+    table = params_table(_selected(context, repository, all_branches, all_tags, all_commits))
+    click.echo(table_text(table, form or "text"))
+
+
+@main.command()
+@click.argument("repository")
+@click.option("--rev", "revision", help="Branch, tag or commit; the default branch without it.")
+@click.option("--outs", is_flag=True, help="Outputs in place of stages.")
+@click.option("--dot", "form", flag_value="dot", help="For Graphviz.")
+@click.option("--mermaid", "form", flag_value="mermaid", help="For Mermaid.")
+@click.pass_context
+@_guarded
+def dag(context: click.Context, repository: str, revision: str | None, outs: bool, form: str | None) -> None:
+    """What is made from what in REPOSITORY."""
+    click.echo(dag_text(_one(context, repository, revision), outs=outs, form=form or "text"), nl=False)
+
+
+@main.command()
+@click.argument("repository")
+@click.argument("before")
+@click.argument("after")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list.")
+@click.pass_context
+@_guarded
+def diff(context: click.Context, repository: str, before: str, after: str, as_json: bool) -> None:
+    """What differs between two revisions: stages, outputs, commands, params and metrics."""
+    found = compare(_one(context, repository, before), _one(context, repository, after))
+    if as_json:
+        click.echo(json.dumps([to_dict(item) for item in found], indent=1, ensure_ascii=False))
+    else:
+        click.echo(differences_text(found))
+
+
+if __name__ == "__main__":
+    main()
