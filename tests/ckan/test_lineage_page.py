@@ -71,10 +71,10 @@ def test_the_tables_say_what_it_was_made_from_and_used_for(
     assert made_from[0][1].startswith("Titanic: fetch ")
     assert made_from[0][3] == "data/raw.csv abababab"
     assert "harvested" in made_from[0][4]
-    assert "content that was read is the content that was written" in made_from[0][4]
+    assert "Recorded in the repository, same content" in made_from[0][4]
     assert made_from[1][0] == "2"
     assert made_from[1][1].startswith("Kaggle: titanic")
-    assert "The command names this source" in made_from[1][4]
+    assert "Named in the command" in made_from[1][4]
     used_for = rows(read, "lineage-used-for")
     assert len(used_for) == 1
     assert (used_for[0][0], used_for[0][2].split(" Dataset")[0]) == ("1", "Titanic: train")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from ckanext.mlops.views.experiments import mlops_experiments
+from ckanext.mlops.views.lineage import mlops_lineage
+from ckanext.mlops.views.versions import mlops_versions
+
 
 def get_blueprints() -> list[Blueprint]:
     """All blueprints, for the plugin."""
-    return []
+    return [mlops_experiments, mlops_lineage, mlops_versions]

@@ -1,1 +1,20 @@
 """All actions; each module holds those of one noun."""
+
+from ckanext.mlops.logic.action.harvest import mlops_harvest_preview
+from ckanext.mlops.logic.action.lineage import mlops_lineage_show
+from ckanext.mlops.logic.action.links import mlops_link_create, mlops_link_delete, mlops_link_list
+from ckanext.mlops.logic.action.mlflow import mlops_mlflow_sync, mlops_run_list, mlops_server_list
+from ckanext.mlops.logic.action.versions import mlops_version_list, mlops_version_show
+
+__all__ = [
+    "mlops_harvest_preview",
+    "mlops_lineage_show",
+    "mlops_link_create",
+    "mlops_link_delete",
+    "mlops_link_list",
+    "mlops_mlflow_sync",
+    "mlops_run_list",
+    "mlops_server_list",
+    "mlops_version_list",
+    "mlops_version_show",
+]

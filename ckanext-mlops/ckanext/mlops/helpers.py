@@ -1,0 +1,154 @@
+"""Template helpers: what the boxes of dataset and resource pages show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from ckan import model
+from ckan.plugins import toolkit as tk
+from ckan.types import Context
+
+from ckanext.mlops import mlflow_servers
+from ckanext.mlops.catalog.weburl import repository_page
+from ckanext.mlops.core.naming import repository_key
+from ckanext.mlops.indexing import SHORT_HASH
+from ckanext.mlops.logic.lineage import Reader
+from ckanext.mlops.model import versions
+
+RESOURCE_FIELDS = (
+    "dvc_kind",
+    "dvc_path",
+    "dvc_storage_path",
+    "dvc_remote",
+    "dvc_values",
+    "hash",
+    "hash_algorithm",
+    "size",
+)
+_SOURCE_FIELDS = (
+    "dvc_repository",
+    "dvc_revision",
+    "dvc_commit",
+    "dvc_stage",
+    "dvc_command",
+    "dvc_retired",
+    "derived_from",
+    "mlflow_experiment",
+)
+# Page of a commit on hosts whose layout is known, by a label of the host's name.
+_COMMIT_PAGES = (
+    (re.compile(r"^(www\.)?github\."), "/commit/"),
+    (re.compile(r"(^|\.)gitlab\."), "/-/commit/"),
+    (re.compile(r"^(www\.)?bitbucket\.org$"), "/commits/"),
+    (re.compile(r"^(codeberg\.org|(.*\.)?(gitea|forgejo)\.)"), "/commit/"),
+)
+
+
+@dataclass(frozen=True)
+class Origins:
+    """What a dataset was made from, as the reader may see it: ``hidden`` and ``absent`` are counted, never named."""
+
+    shown: list[dict[str, str]] = field(default_factory=list)
+    hidden: int = 0
+    absent: int = 0
+
+
+def mlops_has_source(package: Mapping[str, Any]) -> bool:
+    """Whether there is anything to show in the box "DVC source"."""
+    return any(package.get(name) for name in _SOURCE_FIELDS)
+
+
+def mlops_origins(package: Mapping[str, Any]) -> Origins:
+    """The entries of ``derived_from``, with links to the datasets that the reader may see."""
+    entries = [each for each in package.get("derived_from") or () if isinstance(each, dict)]
+    ids = [each["dataset"] for each in entries if each.get("dataset")]
+    reader = Reader(_context())
+    seen = reader.look(ids)
+    shown: list[dict[str, str]] = []
+    for entry in entries:
+        label, origin = entry.get("label") or "", entry.get("origin") or ""
+        if entry.get("dataset") in seen.visible:
+            dataset = reader.packages[entry["dataset"]]
+            url = tk.url_for("dataset.read", id=dataset.name)
+            shown.append({"title": dataset.title or dataset.name, "url": url, "kind": "dataset", "origin": origin})
+        elif not entry.get("dataset") and entry.get("url"):
+            url = entry["url"] if tk.h.is_url(entry["url"]) else ""
+            shown.append({"title": label or entry["url"], "url": url, "kind": "external", "origin": origin})
+    return Origins(shown, len(seen.hidden), len(set(ids) - seen.visible - seen.hidden))
+
+
+def mlops_repository_label(url: str) -> str:
+    """How people name a repository: ``github.com/o/r``; the last part of a local folder."""
+    key = repository_key(url)
+    return key.rsplit("/", 1)[-1] if key.startswith("file://") else key
+
+
+def mlops_repository_page(url: str) -> str:
+    """Where a browser finds the repository; ``""`` when nowhere."""
+    return repository_page(url)
+
+
+def mlops_commit_page(url: str, commit: str) -> str:
+    """The page of a commit, on hosts whose layout is known; else ``""``."""
+    host = repository_key(url).split("/", 1)[0].split(":", 1)[0]
+    for pattern, path in _COMMIT_PAGES:
+        if url and commit and pattern.search(host):
+            return f"{repository_page(url)}{path}{commit}"
+    return ""
+
+
+def mlops_short_hash(value: str | None) -> str:
+    """The first digits of a hash or commit, and DVC's mark of a folder."""
+    text = str(value or "")
+    return text[:SHORT_HASH] + (".dir" if text.endswith(".dir") else "")
+
+
+def mlops_kind_label(kind: str) -> str:
+    """What a file is for, for people."""
+    labels = {"data": tk._("Data"), "model": tk._("Model"), "metrics": tk._("Metrics"), "plots": tk._("Plots")}
+    return labels.get(kind, kind)
+
+
+def mlops_version_count(package_id: str) -> int:
+    """How many versions a dataset has."""
+    return versions.count(model.Session(), package_id)
+
+
+def mlops_mlflow_server_choices(field: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The configured MLflow servers, for a form."""
+    return [{"value": name} for name in mlflow_servers.names()]
+
+
+def mlops_dataset_reference(value: str | None) -> str:
+    """How a form names a dataset: by its name where the reader may see it, else by what is given."""
+    if not value:
+        return ""
+    reader = Reader(_context())
+    return str(reader.packages[value].name) if value in reader.look([value]).visible else value
+
+
+def mlops_section_fields(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The fields of a schema that go into the form's section "DVC and lineage"."""
+    return [
+        dict(each, form_snippet=each["mlops_form_snippet"])
+        for each in fields
+        if each.get("mlops_form_snippet") and each.get("form_snippet", "") is None
+    ]
+
+
+def mlops_other_items(resource: Mapping[str, Any], schema: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """The values of a resource that no field of the schema and no box shows, as CKAN formats them."""
+    known = {each["field_name"] for each in (schema or {}).get("resource_fields", ())} | set(RESOURCE_FIELDS)
+    return cast(
+        "list[tuple[str, Any]]",
+        tk.h.format_resource_items([(key, value) for key, value in resource.items() if key not in known]),
+    )
+
+
+def _context() -> Context:
+    user = tk.current_user
+    found = {"user": user.name, "auth_user_obj": user} if user.is_authenticated else {"user": "", "auth_user_obj": None}
+    return cast(Context, {"session": model.Session(), **found})

@@ -1,0 +1,72 @@
+"""What Solr gets of our fields. It works with CKAN's stock Solr schema: multi-valued facets are ``vocab_*``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ckanext.mlops.core import naming
+
+SHORT_HASH = 8
+#: Lucene's limit of one indexed term is 32,766 bytes of UTF-8; a dataset with a longer one cannot be indexed at all.
+MAX_TERM = 32_000
+#: Stored only, or cut into words by Solr.
+_NO_TERMS = {"data_dict", "validated_data_dict", "title", "notes", "text", "res_name", "res_description"}
+_MAX_TEXT = 200_000
+
+
+def index_dataset(document: dict[str, Any]) -> dict[str, Any]:
+    """The Solr document of a dataset, with our facets and words, and without what would make it unindexable."""
+    package = json.loads(document.get("validated_data_dict") or "{}")
+    for key in ("derived_from", "extras_derived_from"):
+        document.pop(key, None)
+    resources = [each for each in package.get("resources") or () if isinstance(each, dict)]
+    if package.get("dvc_repository"):
+        document["vocab_repository"] = [naming.repository_key(package["dvc_repository"])]
+    if package.get("dvc_stage"):
+        document["vocab_dvc_stage"] = [package["dvc_stage"]]
+    kinds = sorted({each["dvc_kind"] for each in resources if each.get("dvc_kind")})
+    if kinds:
+        document["vocab_dvc_kind"] = kinds
+    words = list(_words(package, resources))
+    if words:
+        document["text"] = [*_list(document.get("text")), " ".join(dict.fromkeys(words))[:_MAX_TEXT]]
+    return {key: _bounded(key, value) for key, value in document.items()}
+
+
+def _words(package: dict[str, Any], resources: list[dict[str, Any]]) -> Any:
+    """Words that a reader may look for; package fields are searched already, as CKAN's ``extras_*``."""
+    for resource in resources:
+        content = str(resource.get("hash") or "")
+        if content:
+            yield from (content, content.removesuffix(".dir"), content[:SHORT_HASH])
+        for key in ("dvc_path", "dvc_storage_path"):
+            path = str(resource.get(key) or "")
+            if path:
+                yield from (path, path.rsplit("/", 1)[-1])
+    commit = str(package.get("dvc_commit") or "")
+    if commit:
+        yield commit[:SHORT_HASH]
+    for entry in package.get("derived_from") or ():
+        if isinstance(entry, dict):
+            yield from (str(entry[key]) for key in ("label", "url") if entry.get(key))
+
+
+def _bounded(key: str, value: Any) -> Any:
+    if key in _NO_TERMS or key.startswith(("extras_", "res_extras_")):
+        return value
+    if isinstance(value, str):
+        return _cut(value)
+    if isinstance(value, list):
+        return [_cut(each) if isinstance(each, str) else each for each in value]
+    return value
+
+
+def _cut(text: str) -> str:
+    if len(text) * 4 <= MAX_TERM:
+        return text
+    return text.encode()[:MAX_TERM].decode(errors="ignore")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]

@@ -1,0 +1,138 @@
+"""Versions as API and pages give them, and what tells two of them apart. All of it is plain JSON values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ckan.plugins import toolkit as tk
+
+from ckanext.mlops.model import Version
+
+NOT_IN_GIT = "not-in-git"
+MAX_VALUES = 1000
+
+
+def version_dict(version: Version) -> dict[str, Any]:
+    """A row of the version table; dates are ISO 8601 in UTC."""
+    return {
+        "id": version.id,
+        "package_id": version.package_id,
+        "url": tk.url_for("mlops_versions.show", id=version.package_id, version=version.id, qualified=True),
+        "digest": version.digest,
+        "commit": version.commit,
+        "committed": _iso(version.committed),
+        "author": version.author,
+        "message": version.message,
+        "refs": version.refs,
+        "current": version.current,
+        "position": version.position,
+        "first_seen": _iso(version.first_seen),
+        "last_seen": _iso(version.last_seen),
+        "facts": version.facts,
+    }
+
+
+def changes(newer: Mapping[str, Any], older: Mapping[str, Any]) -> dict[str, Any]:
+    """What is different between the facts of two versions of a dataset.
+
+    ``command`` is ``{"before", "after"}`` or None. ``outputs``, ``inputs``, ``params`` and ``metrics`` list
+    ``{"name", "before", "after"}`` for what is not equal; a side that does not have the thing is None. The values are
+    hashes (of outputs and inputs) or the values themselves; metrics that are numbers on both sides have a ``delta``.
+    """
+    command = (older.get("command", ""), newer.get("command", ""))
+    return {
+        "command": None if command[0] == command[1] else {"before": command[0], "after": command[1]},
+        "outputs": _differences(_hashes(newer.get("outs")), _hashes(older.get("outs"))),
+        "inputs": _differences(_hashes(newer.get("deps")), _hashes(older.get("deps"))),
+        "params": _differences(params(newer), params(older)),
+        "metrics": _differences(metric_values(newer), metric_values(older)),
+    }
+
+
+def params(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters by name; those of another file than ``params.yaml`` are ``file:name``."""
+    found: dict[str, Any] = {}
+    for param in _rows(facts.get("params")):
+        file, key = str(param.get("file", "")), str(param.get("key", ""))
+        for name, value in _leaves(key, param.get("value")):
+            found[name if file in ("", "params.yaml") else f"{file}:{name}"] = value
+    return found
+
+
+def metric_values(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the metrics files that Git holds, by name; of several files by ``file:name``."""
+    files = [metric for metric in _rows(facts.get("metrics")) if metric.get("state") == "in-git"]
+    found: dict[str, Any] = {}
+    for metric in files:
+        for name, value in _leaves("", metric.get("values")):
+            found[name if len(files) == 1 else f"{metric.get('file', '')}:{name}"] = value
+    return found
+
+
+def metric_notes(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The metrics files whose values are not known, and why."""
+    return [
+        {
+            "file": str(metric.get("file", "")),
+            "note": tk._("not in Git, remote unreachable")
+            if metric.get("state") == NOT_IN_GIT
+            else str(metric.get("detail") or tk._("the file cannot be read")),
+        }
+        for metric in _rows(facts.get("metrics"))
+        if metric.get("state") != "in-git"
+    ]
+
+
+def shown(value: Any) -> str:
+    """A parameter or metric value, for people."""
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _hashes(records: Any) -> dict[str, str]:
+    return {
+        str(each.get("path", "")): str(each.get("hash") or each.get("blob") or each.get("rev_lock") or "")
+        for each in _rows(records)
+    }
+
+
+def _differences(newer: Mapping[str, Any], older: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for name in [*newer, *(name for name in older if name not in newer)]:
+        before, after = older.get(name), newer.get(name)
+        if before == after and (name in newer) == (name in older):
+            continue
+        change = {"name": name, "before": before, "after": after}
+        if _is_number(before) and _is_number(after):
+            change["delta"] = after - before
+        found.append(change)
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _leaves(name: str, value: Any) -> Iterable[tuple[str, Any]]:
+    """The innermost values with dotted names, at most :data:`MAX_VALUES`."""
+    waiting, given = [(name, value)], 0
+    while waiting and given < MAX_VALUES:
+        name, value = waiting.pop()
+        if isinstance(value, Mapping) and value:
+            waiting += [(f"{name}.{key}" if name else str(key), item) for key, item in reversed(value.items())]
+        else:
+            given += 1
+            yield name, value
+
+
+def _rows(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, (list, tuple)) else []
+
+
+def _iso(moment: Any) -> str | None:
+    return None if moment is None else moment.replace(microsecond=0).isoformat() + "Z"

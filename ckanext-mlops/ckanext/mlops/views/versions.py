@@ -1,0 +1,78 @@
+"""The Versions tab of a dataset, and the permanent page of each version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckan.plugins import toolkit as tk
+from flask import Blueprint
+
+from ckanext.mlops.logic import versions
+
+PER_PAGE = 25
+MAX_PAGE = 10_000
+mlops_versions = Blueprint("mlops_versions", __name__)
+
+
+@mlops_versions.route("/dataset/<id>/versions", endpoint="index")
+def index(id: str) -> str:  # noqa: A002 CKAN's routes name it so
+    """The tab; ``page`` of the query counts from 1."""
+    package = _dataset(id)
+    number = _number(tk.request.args.get("page", ""))
+    # One more than is shown: the last one is compared with it.
+    found = tk.get_action("mlops_version_list")(
+        {}, {"id": package["id"], "limit": PER_PAGE + 1, "offset": (number - 1) * PER_PAGE}
+    )
+    rows = found["results"]
+    for row, older in zip(rows, [*rows[1:], None], strict=True):
+        row["changes"] = None if older is None else versions.changes(row["facts"], older["facts"])
+    return tk.render(
+        "mlops/versions.html",
+        {
+            "pkg_dict": package,
+            "dataset_type": package["type"],
+            "versions": rows[:PER_PAGE],
+            "count": found["count"],
+            "page_number": number,
+            "newer": number - 1 if number > 1 else None,
+            "older": number + 1 if found["count"] > number * PER_PAGE else None,
+            "facts": versions,
+        },
+    )
+
+
+@mlops_versions.route("/dataset/<id>/versions/<version>", endpoint="show")
+def show(id: str, version: str) -> str:  # noqa: A002
+    """The page of one version."""
+    package = _dataset(id)
+    try:
+        found = tk.get_action("mlops_version_show")({}, {"id": version})
+    except (tk.ObjectNotFound, tk.NotAuthorized):
+        found = None
+    if found is None or found["package_id"] != package["id"]:
+        return tk.abort(404, tk._("Version not found"))
+    resources = {each["dvc_path"]: each for each in package["resources"] if each.get("dvc_path")}
+    return tk.render(
+        "mlops/version.html",
+        {
+            "pkg_dict": package,
+            "dataset_type": package["type"],
+            "version": found,
+            "resources": resources,
+            "facts": versions,
+        },
+    )
+
+
+def _dataset(id_or_name: str) -> dict[str, Any]:
+    try:
+        package: dict[str, Any] = tk.get_action("package_show")({}, {"id": id_or_name})
+    except tk.ObjectNotFound:
+        return tk.abort(404, tk._("Dataset not found"))
+    except tk.NotAuthorized:
+        return tk.abort(403, tk._("Not authorized to see this dataset"))
+    return package
+
+
+def _number(text: str) -> int:
+    return min(int(text), MAX_PAGE) if text.isdecimal() and len(text) < 10 and int(text) > 0 else 1

@@ -1,0 +1,103 @@
+"""Servers come from the configuration; what is wrong with it is said, what is secret is not."""
+
+from __future__ import annotations
+
+import base64
+import logging
+
+import pytest
+
+from ckanext.mlops import mlflow_servers
+
+
+def test_options_of_a_server(configure, tmp_path):
+    bundle = tmp_path / "ca.pem"
+    bundle.touch()
+    configure("lab", uri=" http://mlflow.internal:5000/ml ", public_url="https://ml.example.org", username="reader")
+    configure("lab", timeout="2.5", verify="false", ca_bundle=str(bundle))
+    server = mlflow_servers.server("lab")
+    assert (server.uri, server.page_root) == ("http://mlflow.internal:5000/ml", "https://ml.example.org")
+    assert (server.username, server.timeout, server.verify, server.ca_bundle) == ("reader", 2.5, False, bundle)
+
+
+def test_the_environment_wins_over_the_file(configure, monkeypatch):
+    configure("lab", uri="http://file.example.org", password="from the file")
+    monkeypatch.setenv("CKANEXT__MLOPS__MLFLOW__LAB__PASSWORD", "from the environment")
+    assert mlflow_servers.server("lab").password == "from the environment"
+    monkeypatch.setenv("CKANEXT__MLOPS__MLFLOW__SERVERS", "lab second")
+    monkeypatch.setenv("CKANEXT__MLOPS__MLFLOW__SECOND__URI", "http://second.example.org")
+    assert mlflow_servers.names() == ["lab", "second"]
+    assert mlflow_servers.server("second").uri == "http://second.example.org"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "the option ckanext.mlops.mlflow.lab.uri is not set"),
+        ({"uri": "ftp://x"}, "uri must be an http or https address"),
+        ({"uri": "http://me:pw@host"}, "uri holds credentials"),
+        ({"uri": "http://host", "timeout": "soon"}, "ckanext.mlops.mlflow.lab.timeout has no valid value"),
+        ({"uri": "http://host", "timeout": "-1"}, "ckanext.mlops.mlflow.lab.timeout has no valid value"),
+        ({"uri": "http://host", "verify": "maybe"}, "ckanext.mlops.mlflow.lab.verify has no valid value"),
+        ({"uri": "http://host", "ca_bundle": "/nowhere.pem"}, "ca_bundle does not exist"),
+    ],
+)
+def test_a_wrong_option_is_named(configure, options, words):
+    configure("lab", **options)
+    with pytest.raises(mlflow_servers.NotConfigured, match="lab") as caught:
+        mlflow_servers.server("lab")
+    assert words in str(caught.value)
+
+
+def test_a_name_that_cannot_be_a_key_is_refused(configure):
+    configure("Our Lab")
+    with pytest.raises(mlflow_servers.NotConfigured, match="lower-case"):
+        mlflow_servers.server("Our Lab")
+
+
+def test_the_list_shows_names_and_health_only(api, people, tracking, fault, configure, secret):
+    fault.answer({}, 401)
+    configure("nameless")
+    answer = {server["name"]: server for server in api("mlops_server_list", people.member)}
+    assert list(answer) == ["lab", "broken", "nameless"]
+    assert (answer["lab"]["healthy"], answer["lab"]["detail"]) == (True, "")
+    assert answer["broken"]["healthy"] is False
+    assert "access was denied (401)" in answer["broken"]["detail"]
+    assert answer["broken"]["answered"] is None
+    assert "uri is not set" in answer["nameless"]["detail"]
+    assert "127.0.0.1" not in str(answer)
+    assert secret not in str(answer)
+
+
+def test_servers_are_not_asked_for_every_curious_user(api, people, fault):
+    fault.answer({"experiments": []})
+    for _ in range(3):
+        assert api("mlops_server_list", people.member)[0]["healthy"] is True
+    assert len([path for path, _ in fault.asked if path.endswith("experiments/search")]) == 1
+
+
+def test_the_password_goes_to_the_server_and_nowhere_else(
+    api, people, dataset, tracking, fault, page, refused, secret, caplog
+):
+    caplog.set_level(logging.DEBUG)
+    run = tracking.run(tracking.experiment())
+    answers = [api("mlops_link_create", people.editor, id="titanic", server="lab", target=run)]
+    fault.answer(b"no json")
+    with pytest.raises(refused) as caught:
+        api("mlops_link_create", people.editor, id="titanic", server="broken", target=run)
+    answers += [
+        caught.value.error,
+        api("mlops_link_list", people.sysadmin, id="titanic"),
+        api("mlops_run_list", people.sysadmin, id="titanic"),
+        api("mlops_server_list", people.sysadmin),
+        api("mlops_mlflow_sync", people.sysadmin),
+        api("package_activity_list", people.sysadmin, id="titanic"),
+        page("/dataset/titanic/experiments", people.sysadmin).body,
+        caplog.text,
+        repr(mlflow_servers.server("lab")),
+    ]
+    sent = base64.b64encode(f"reader:{secret}".encode()).decode()
+    assert {credential for _, credential in fault.asked} == {f"Basic {sent}"}
+    for answer in answers:
+        assert secret not in str(answer)
+        assert sent not in str(answer)
