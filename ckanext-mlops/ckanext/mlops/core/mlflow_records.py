@@ -135,8 +135,13 @@ class LoggedModel:
 
 
 def clean_text(value: Any, limit: int = _MAX_VALUE) -> str:
-    """``value`` as text of at most ``limit`` characters, without NUL, user info of URLs and signed queries."""
+    """``value`` as text of at most ``limit`` characters, without NUL, user info of URLs and signed queries.
+
+    Half surrogate pairs, which JSON can hold and UTF-8 cannot, become ``?``.
+    """
     text = ("" if value is None else str(value))[: limit + 2000].replace("\0", "")
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
     if "://" in text:
         text = _USER_INFO.sub(r"\1", text)
         text = _SIGNED.sub("", text)

@@ -35,6 +35,12 @@ def mlops_link_list(context: Context, data_dict: DataDict) -> AuthResult:
     return _may("package_show", context, data_dict["id"])
 
 
+@tk.auth_allow_anonymous_access
+def mlops_run_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the dataset."""
+    return _may("package_show", context, data_dict["id"])
+
+
 def mlops_link_create(context: Context, data_dict: DataDict) -> AuthResult:
     """Editors of the dataset."""
     return _may("package_update", context, data_dict["id"])

@@ -11,11 +11,13 @@ from ckan.types import Schema, Validator, ValidatorFactory
 
 RELATIONS = ("produced", "trained_on", "evaluated_on", "used")
 LINK_KINDS = ("experiment", "run")
+RUN_FIELDS = ("name", "status", "started", "duration", "user", "git_commit")
 DIRECTIONS = ("both", "upstream", "downstream")
 MAX_DEPTH = 20
 MAX_NODES = 2000
 MAX_PAGE = 1000
 MAX_NOTE = 2000
+MAX_TARGET = 1000
 
 
 def between(low: int, high: int) -> Callable[[Any], int]:
@@ -67,7 +69,7 @@ def lineage_show(
     """``id`` of a dataset; ``direction``, ``depth`` in steps, ``max_nodes`` in the answer."""
     return {
         "id": [not_empty, unicode_safe],
-        "direction": [default("both"), one_of(DIRECTIONS)],
+        "direction": [default("both"), one_of(list(DIRECTIONS))],
         "depth": [default(5), between(1, MAX_DEPTH)],
         "max_nodes": [default(200), between(1, MAX_NODES)],
     }
@@ -85,15 +87,51 @@ def link_create(
     return {
         "id": [not_empty, unicode_safe],
         "server": [not_empty, unicode_safe],
-        "kind": [default("run"), one_of(LINK_KINDS)],
-        "target": [not_empty, unicode_safe],
-        "relation": [default("used"), one_of(RELATIONS)],
+        "kind": [default("run"), one_of(list(LINK_KINDS))],
+        "target": [not_empty, unicode_safe, at_most(MAX_TARGET)],
+        "relation": [default("used"), one_of(list(RELATIONS))],
         "version": [ignore_missing, unicode_safe],
         "note": [default(""), unicode_safe, at_most(MAX_NOTE)],
     }
 
 
 @validator_args
-def mlflow_sync(ignore_missing: Validator, unicode_safe: Validator) -> Schema:
-    """``server`` of the configuration; all of them when missing."""
-    return {"server": [ignore_missing, unicode_safe]}
+def mlflow_sync(
+    ignore_missing: Validator, unicode_safe: Validator, default: ValidatorFactory, boolean_validator: Validator
+) -> Schema:
+    """``server`` of the configuration, all of them when missing; ``full`` reads every run again."""
+    return {"server": [ignore_missing, unicode_safe], "full": [default(False), boolean_validator]}
+
+
+@validator_args
+def run_list(
+    not_empty: Validator,
+    unicode_safe: Validator,
+    default: ValidatorFactory,
+    one_of: ValidatorFactory,
+    ignore_missing: Validator,
+) -> Schema:
+    """``id`` of a dataset; ``sort`` and ``order`` of its runs, a page of them; ``metric`` and ``goal`` of the best."""
+    return {
+        "id": [not_empty, unicode_safe],
+        "sort": [default("started"), unicode_safe, run_sort],
+        "order": [default("desc"), one_of(("asc", "desc"))],
+        "metric": [ignore_missing, unicode_safe, at_most(MAX_TARGET)],
+        "goal": [default("max"), one_of(("max", "min"))],
+        "limit": [default(25), between(1, MAX_PAGE)],
+        "offset": [default(0), between(0, 2**31 - 1)],
+    }
+
+
+def run_sort(value: str) -> str:
+    """A validator: a column of the run table."""
+    kind, _, name = value.partition(".")
+    if value in RUN_FIELDS or (kind in ("metrics", "params") and name and len(name) <= MAX_TARGET):
+        return value
+    raise tk.Invalid(tk._("Must be one of {fields}, metrics.NAME or params.NAME").format(fields=", ".join(RUN_FIELDS)))
+
+
+@validator_args
+def harvest_preview(not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory) -> Schema:
+    """``id`` of a harvest source; ``limit`` of changes in the answer."""
+    return {"id": [not_empty, unicode_safe], "limit": [default(100), between(1, MAX_PAGE)]}

@@ -1,0 +1,148 @@
+"""The runs that a dataset is linked to, as a table: sorted and cut into pages by the database.
+
+A run belongs to a dataset through a link of its own or through its experiment, and is one row however many links lead
+to it. Runs that the server no longer knows are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ckanext.mlops.model.mlflow import GONE
+from ckanext.mlops.model.tables import Link, Run
+
+ValueKind = Literal["metrics", "params"]
+#: Columns are found in that many of the newest runs, so that a huge experiment costs no more than a large one.
+_SAMPLE = 1000
+_MAX_COLUMNS = 300
+_NUMBER = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric or param that runs have: in how many, and how many distinct values."""
+
+    kind: ValueKind
+    name: str
+    runs: int
+    values: int
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which runs: those linked to a dataset, and those of the experiments (server, experiment id) that it declares."""
+
+    package_id: str
+    declared: tuple[tuple[str, str], ...] = ()
+
+    def keys(self) -> sa.CTE:
+        """Server and id of each run, once."""
+        of_runs = (
+            sa.select(Run.server, Run.run_id)
+            .join(Link, sa.and_(Link.server == Run.server, Link.target == Run.run_id, Link.kind == "run"))
+            .where(Link.package_id == self.package_id, Run.lifecycle_stage != GONE)
+        )
+        of_experiments = (
+            sa.select(Run.server, Run.run_id)
+            .join(Link, sa.and_(Link.server == Run.server, Link.target == Run.experiment_id, Link.kind == "experiment"))
+            .where(Link.package_id == self.package_id, Run.lifecycle_stage != GONE)
+        )
+        parts = [of_runs, of_experiments]
+        if self.declared:
+            where = sa.tuple_(Run.server, Run.experiment_id).in_(list(self.declared))
+            parts.append(sa.select(Run.server, Run.run_id).where(where, Run.lifecycle_stage != GONE))
+        return sa.union(*parts).cte("linked_run")
+
+
+def count(session: Session, selection: Selection) -> int:
+    """How many runs."""
+    return session.scalar(sa.select(sa.func.count()).select_from(selection.keys())) or 0
+
+
+def page(session: Session, selection: Selection, sort: str, descending: bool, limit: int, offset: int) -> Sequence[Run]:
+    """Runs in the order of a field of ``schema.RUN_FIELDS``, ``metrics.NAME`` or ``params.NAME``; without a value last."""
+    order = [term.desc().nulls_last() if descending else term.asc().nulls_last() for term in _terms(sort)]
+    query = _of(selection).order_by(*order, Run.started.desc().nulls_last(), Run.run_id).limit(limit).offset(offset)
+    return session.scalars(query).all()
+
+
+def best(session: Session, selection: Selection, metric: str, largest: bool) -> Run | None:
+    """The finished, undeleted run with the largest or smallest last value of a metric; the oldest of equals."""
+    value = _number("metrics", metric)
+    query = (
+        _of(selection)
+        .where(value.is_not(None), Run.status == "FINISHED", Run.lifecycle_stage == "active")
+        .order_by(value.desc() if largest else value.asc(), Run.started.asc().nulls_last(), Run.run_id)
+        .limit(1)
+    )
+    return session.scalars(query).first()
+
+
+def columns(session: Session, selection: Selection) -> list[Column]:
+    """Metrics and params of the runs, the most frequent first; of the newest thousand runs where there are more."""
+    keys = selection.keys()
+    sample = (
+        sa.select(Run.facts)
+        .join(keys, _same(keys))
+        .order_by(Run.started.desc().nulls_last(), Run.run_id)
+        .limit(_SAMPLE)
+        .cte("sample")
+    )
+    found: list[Column] = []
+    kinds: tuple[ValueKind, ...] = ("metrics", "params")
+    for kind in kinds:
+        pairs = sa.func.jsonb_each_text(sample.c.facts[kind]).table_valued("key", "value").render_derived()
+        runs, values = sa.func.count(), sa.func.count(pairs.c.value.distinct())
+        query = (
+            sa.select(pairs.c.key, runs, values)
+            .select_from(sample.join(pairs, sa.true()))
+            .where(sample.c.facts.has_key(kind))
+            .group_by(pairs.c.key)
+            .order_by(runs.desc(), pairs.c.key)
+            .limit(_MAX_COLUMNS)
+        )
+        found += [Column(kind, *row) for row in session.execute(query)]
+    return found
+
+
+def _of(selection: Selection) -> sa.Select[tuple[Run]]:
+    keys = selection.keys()
+    return sa.select(Run).join(keys, _same(keys)).execution_options(populate_existing=True)
+
+
+def _same(keys: sa.CTE) -> sa.ColumnElement[bool]:
+    return sa.and_(Run.server == keys.c.server, Run.run_id == keys.c.run_id)
+
+
+def _terms(sort: str) -> list[sa.ColumnElement[Any]]:
+    """What to sort by: numbers as numbers, then text."""
+    kind, _, name = sort.partition(".")
+    if kind == "metrics":
+        return [_number("metrics", name)]
+    if kind == "params":
+        return [_number("params", name), Run.facts["params"][name].astext]
+    fields: dict[str, sa.ColumnElement[Any]] = {
+        "name": sa.func.lower(Run.name),
+        "status": Run.status.expression,
+        "started": Run.started.expression,
+        "duration": (Run.ended - Run.started),
+        "user": Run.facts["user"].astext,
+        "git_commit": Run.git_commit.expression,
+    }
+    return [fields[sort]]
+
+
+def _number(kind: ValueKind, name: str) -> sa.ColumnElement[Any]:
+    """The value as a number, NULL for one that is missing, NaN, infinite or no number."""
+    value = Run.facts[kind][name]
+    if kind == "metrics":
+        is_number = sa.func.jsonb_typeof(value) == "number"
+        return sa.case((is_number, sa.cast(value, sa.Numeric)), else_=sa.null())
+    # The length keeps hostile digits out of the cast.
+    is_number = sa.and_(sa.func.length(value.astext) < 40, value.astext.regexp_match(_NUMBER))
+    return sa.case((is_number, sa.cast(value.astext, sa.Numeric)), else_=sa.null())
