@@ -1,0 +1,115 @@
+"""ckan.ini from one template, for the embedded portal and for containers. Standard library only.
+
+In a container: `python ini.py FILE` takes every value from the environment variable of its name (`MLOPS_DATABASE_URL`
+for `database_url`), or, for secrets, from the file that `..._FILE` names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from string import Template
+
+TEMPLATE = Path(__file__).with_name("ckan.ini.template")
+PREFIX = "MLOPS_"
+PLUGINS = (
+    "mlops dvc_harvester harvest ckan_harvester scheming_datasets dcat structured_data activity text_view image_view"
+)
+
+
+@dataclass(frozen=True)
+class IniValues:
+    """What differs between portals.
+
+    :ivar database_url, redis_url: with credentials
+    :ivar repository_roots: local folders, separated by blanks, that may be harvested; empty: none
+    :ivar options: further options, stronger than the template's
+    """
+
+    site_url: str
+    secret_key: str
+    database_url: str
+    solr_url: str
+    redis_url: str
+    storage_path: str
+    mlflow_url: str
+    repository_mirrors: str
+    site_id: str = "default"
+    site_title: str = "Data catalog of machine learning"
+    mlflow_name: str = "local"
+    mlflow_public_url: str = ""
+    mlflow_username: str = ""
+    mlflow_password: str = ""
+    mlflow_token: str = ""
+    repository_roots: str = ""
+    plugins: str = PLUGINS
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def render(values: IniValues) -> str:
+    """The text of ckan.ini.
+
+    :raises ValueError: a value has a line break, or an option's name cannot stand in the file
+    """
+    found = {item.name: getattr(values, item.name) for item in fields(values) if item.name != "options"}
+    found["mlflow_public_url"] = found["mlflow_public_url"] or found["mlflow_url"]
+    found["secure_cookies"] = str(values.site_url.startswith("https:")).lower()
+    text = Template(TEMPLATE.read_text(encoding="utf-8"))
+    lines = text.substitute({name: escape(name, value) for name, value in found.items()}, options="${options}")
+    for name in values.options:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            raise ValueError(f"{name!r} is not the name of an option of ckan.ini")
+        lines = re.sub(rf"^{re.escape(name)} = .*\n", "", lines, flags=re.MULTILINE)
+    own = "".join(f"{name} = {escape(name, value)}\n" for name, value in values.options.items())
+    return lines.replace("${options}", own)
+
+
+def escape(name: str, value: str) -> str:
+    """A value as ConfigParser gives it back unchanged.
+
+    :raises ValueError: it has a line break, which would start another option
+    """
+    if not value.isprintable():
+        raise ValueError(f"the value of {name} must be one line of printable text")
+    return value.replace("%", "%%")
+
+
+def from_environment(environment: Mapping[str, str]) -> IniValues:
+    """Values from environment variables.
+
+    :raises ValueError: one without a default is missing
+    """
+    given: dict[str, str] = {}
+    for item in fields(IniValues):
+        name = PREFIX + item.name.upper()
+        if file := environment.get(f"{name}_FILE"):
+            given[item.name] = Path(file).read_text(encoding="utf-8").strip()
+        elif environment.get(name):
+            given[item.name] = environment[name]
+    given.pop("options", None)
+    # `CKAN_OPTION__ckan.locale_default=de` sets any further option.
+    mark = "CKAN_OPTION__"
+    options = {name.removeprefix(mark): value for name, value in environment.items() if name.startswith(mark)}
+    try:
+        return IniValues(**given, options=options)
+    except TypeError as error:
+        raise ValueError(f"environment variables are missing ({PREFIX}..., see .env.example): {error}") from error
+
+
+def main(target: str) -> None:
+    """Write the file for a container."""
+    path = Path(target)
+    try:
+        text = render(from_environment(os.environ))
+    except (ValueError, OSError) as error:
+        sys.exit(f"ckan.ini: {error}")
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
