@@ -11,21 +11,21 @@ from ckanext.mlops.source_config import OPTIONS, ConfigError, SourceConfig, pars
 
 @pytest.mark.parametrize("text", [None, "", "  ", "{}"])
 def test_nothing_means_everything(text: str | None) -> None:
-    assert parse(text) == SourceConfig(branches=("*",), tags=("*",))
+    assert parse(text) == SourceConfig(branches=("*",), git_tags=("*",))
 
 
 def test_every_option_is_accepted() -> None:
     config = {
         "branches": ["main", "release/*", "!release/0.*"],
-        "tags": [],
+        "git_tags": [],
         "experiments": True,
         "include": ["data/*"],
         "exclude": ["data/tmp*"],
         "subfolder": "/ml/titanic/",
         "credential": "lab-github",
-        "private": True,
+        "private_datasets": True,
         "tags_added": ["titanic", "open data"],
-        "groups": ["survival"],
+        "groups_added": ["survival"],
         "mlflow_server": "lab",
         "mlflow_experiment": "Titanic, first try",
     }
@@ -43,17 +43,18 @@ def test_every_option_is_accepted() -> None:
         ("[" * 90_000, "nested too deeply"),
         ('{"a": "' + "x" * 100_001 + '"}', "longer than 100,000"),
         ('{"brnches": ["main"]}', "brnches: there is no such option; did you mean branches?"),
-        ('{"zzz": 1}', "zzz: there is no such option; the options are branches, tags"),
+        ('{"tags": ["v*"]}', "tags: there is no such option; did you mean git_tags?"),
+        ('{"zzz": 1}', "zzz: there is no such option; the options are branches, git_tags"),
         ('{"branches": "main"}', 'branches: must be a list of texts, as in "branches": ["…"]'),
         ('{"branches": [1]}', "branches: must be text"),
         ('{"branches": [""]}', "branches: holds an empty text"),
         ('{"branches": ["a"], "branches": ["b"]}', "branches: the option is given twice"),
-        ('{"branches": [], "tags": []}', "nothing would be read"),
-        ('{"tags": ["' + "x" * 501 + '"]}', "tags: longer than 500"),
-        ('{"tags": ["a\\u0000b"]}', "tags: holds control characters"),
-        ('{"private": "yes"}', "private: must be true or false"),
+        ('{"branches": [], "git_tags": []}', "nothing would be read"),
+        ('{"git_tags": ["' + "x" * 501 + '"]}', "git_tags: longer than 500"),
+        ('{"git_tags": ["a\\u0000b"]}', "git_tags: holds control characters"),
+        ('{"private_datasets": "yes"}', "private_datasets: must be true or false"),
         ('{"subfolder": "../other"}', "subfolder: must be a folder inside the repository"),
-        ('{"groups": ["no such name!"]}', "groups: must be a name"),
+        ('{"groups_added": ["no such name!"]}', "groups_added: must be a name"),
         ('{"mlflow_experiment": "x"}', "name the server too"),
         ('{"credential": "lab"}', 'no credential named "lab" is configured'),
     ],

@@ -18,6 +18,7 @@ from ckanext.mlops.model import lineage
 
 @tk.blanket.actions
 @tk.blanket.auth_functions
+@tk.blanket.cli
 @tk.blanket.config_declarations
 @tk.blanket.helpers
 class MlopsPlugin(p.SingletonPlugin):

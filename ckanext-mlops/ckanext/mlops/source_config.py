@@ -22,7 +22,8 @@ _SECRET_VALUE = re.compile(
 )
 # Long enough to be a key, and of nothing but the alphabet of keys. Globs are not held against it: a branch may be so.
 _KEY_LIKE = re.compile(r"[0-9a-fA-F]{32,}|(?=\w*[0-9])(?=\w*[A-Z])(?=\w*[a-z])\w{24,}")
-_GLOBS = ("branches", "tags", "include", "exclude")
+_GLOBS = ("branches", "git_tags", "include", "exclude")
+_RENAMED = {"tags": "git_tags", "private": "private_datasets", "groups": "groups_added"}
 _REMEDY = (
     "the settings of a source can be read by everybody. Ask the operator to configure a credential "
     '(ckanext.mlops.credential.<name>.token and .hosts) and write {"credential": "<name>"} here'
@@ -37,27 +38,30 @@ class ConfigError(ValueError):
 class SourceConfig:
     """What the owner of a source chose.
 
-    :param branches: globs of branch names that are read; ``tags`` likewise. ``!release-*`` leaves out.
+    ckanext-harvest lays the options over the source's own fields when it shows the source, so no option may be called
+    like a field of a package (``tags``, ``groups``, ``private``).
+
+    :param branches: globs of branch names that are read; ``!release-*`` leaves out. ``git_tags`` likewise.
     :param experiments: also read DVC experiments
     :param include: globs of stage addresses and output paths that become datasets; empty = all
     :param exclude: globs of those that do not
     :param subfolder: only what is below this folder of the repository
     :param credential: name of a credential in the portal's configuration
-    :param private: new datasets are seen by their organization only
-    :param tags_added: CKAN tags, and ``groups`` CKAN groups, of every dataset
+    :param private_datasets: the datasets are seen by their organization only
+    :param tags_added: CKAN tags, and ``groups_added`` CKAN groups, of every dataset
     :param mlflow_server: name of a server in the portal's configuration, ``mlflow_experiment`` a name on it
     """
 
     branches: tuple[str, ...] = ("*",)
-    tags: tuple[str, ...] = ("*",)
+    git_tags: tuple[str, ...] = ("*",)
     experiments: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     subfolder: str = ""
     credential: str = ""
-    private: bool = False
+    private_datasets: bool = False
     tags_added: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
+    groups_added: tuple[str, ...] = ()
     mlflow_server: str = ""
     mlflow_experiment: str = ""
 
@@ -82,8 +86,10 @@ def parse(text: str | None, *, credentials: Iterable[str] | None = None) -> Sour
             f'credential: no credential named "{line(config.credential, 100)}" is configured in this portal; ask its '
             "operator, or leave the option out for a public repository"
         )
-    if not config.branches and not config.tags and not config.experiments:
-        raise ConfigError('branches, tags: nothing would be read; give at least one glob, as in "branches": ["main"]')
+    if not config.branches and not config.git_tags and not config.experiments:
+        raise ConfigError(
+            'branches, git_tags: nothing would be read; give at least one glob, as in "branches": ["main"]'
+        )
     if config.mlflow_experiment and not config.mlflow_server:
         raise ConfigError("mlflow_experiment: name the server too, with mlflow_server")
     return config
@@ -103,7 +109,7 @@ def _load(text: str | None) -> dict[str, Any]:
     except RecursionError:
         raise ConfigError("not JSON that can be read: nested too deeply") from None
     if not isinstance(data, dict):
-        raise ConfigError('it must be a JSON object, as in {"branches": ["main"], "tags": ["v*"]}')
+        raise ConfigError('it must be a JSON object, as in {"branches": ["main"], "git_tags": ["v*"]}')
     return data
 
 
@@ -119,7 +125,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _unknown(key: str) -> str:
     if _SECRET_KEY.search(key):
         return f"{line(key, 50)}: secrets are refused, for {_REMEDY}"
-    close = difflib.get_close_matches(key, OPTIONS, 1)
+    close = [_RENAMED[key]] if key in _RENAMED else difflib.get_close_matches(key, OPTIONS, 1)
     hint = f"did you mean {close[0]}?" if close else f"the options are {', '.join(OPTIONS)}"
     return f"{line(key, 50)}: there is no such option; {hint}"
 
@@ -173,15 +179,15 @@ def _names(key: str, value: Any) -> tuple[str, ...]:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "branches": _texts,
-    "tags": _texts,
+    "git_tags": _texts,
     "experiments": _flag,
     "include": _texts,
     "exclude": _texts,
     "subfolder": _folder,
     "credential": _name,
-    "private": _flag,
+    "private_datasets": _flag,
     "tags_added": _texts,
-    "groups": _names,
+    "groups_added": _names,
     "mlflow_server": _name,
     "mlflow_experiment": _text,
 }

@@ -9,6 +9,11 @@ from fnmatch import fnmatchcase
 from ckanext.mlops.core.records import Snapshot, Stage
 
 
+def wanted(globs: Sequence[str]) -> tuple[str, ...]:
+    """The globs that select; ``*`` when there are only some that begin with ``!``."""
+    return tuple(glob for glob in globs if not glob.startswith("!")) or (("*",) if globs else ())
+
+
 def refused(name: str, globs: Sequence[str]) -> bool:
     """Whether ``name`` fits one of the globs that begin with ``!``."""
     return any(fnmatchcase(name, glob[1:]) for glob in globs if glob.startswith("!"))
@@ -36,7 +41,7 @@ def select(
     """
     memo: dict[int, tuple[Stage, bool]] = {}
 
-    def wanted(stage: Stage) -> bool:
+    def chosen(stage: Stage) -> bool:
         if id(stage) not in memo:
             memo[id(stage)] = (stage, _wanted(stage, include, exclude, subfolder))
         return memo[id(stage)][1]
@@ -44,7 +49,7 @@ def select(
     if not include and not exclude and not subfolder:
         return list(snapshots)
     return [
-        replace(snapshot, stages=tuple(stage for stage in snapshot.stages if wanted(stage))) for snapshot in snapshots
+        replace(snapshot, stages=tuple(stage for stage in snapshot.stages if chosen(stage))) for snapshot in snapshots
     ]
 
 

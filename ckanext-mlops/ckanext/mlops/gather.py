@@ -1,0 +1,266 @@
+"""Gather: read a source's repository, plan, and leave one harvest object for each dataset that is to be written.
+
+The functions here are what the harvester, the preview and the command line have in common.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from ckan import authz, model
+from ckan.model.types import make_uuid
+from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestSource
+from sqlalchemy.orm import Session
+
+from ckanext.mlops import apply, memory, repositories, source_config
+from ckanext.mlops.catalog import datasets, problems, selection
+from ckanext.mlops.catalog.edges import imports
+from ckanext.mlops.catalog.plan import Plan, plan
+from ckanext.mlops.core.address import shown
+from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.core.mirror import update_mirror
+from ckanext.mlops.core.records import Problem, Repository, Snapshot
+from ckanext.mlops.core.repository import Selection, read_repository
+from ckanext.mlops.source_config import ConfigError, SourceConfig
+
+log = logging.getLogger(__name__)
+Progress = Callable[[str], None]
+
+_LOCK_SPACE = 0x6D6C6F70
+_POLL = 0.5
+
+
+class SourceBusy(MlopsError):
+    """The source is being read by another process."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read from a repository at the selected revisions."""
+
+    repository: Repository
+    snapshots: list[Snapshot]
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def unread(self) -> list[str]:
+        """Names of the revisions that could not be read completely."""
+        return [each.name for snapshot in self.snapshots if not snapshot.complete for each in snapshot.revisions]
+
+    def errors(self) -> list[str]:
+        """One sentence for each thing that was not read; :meth:`warnings` for each that was read with doubt."""
+        return problems.sentences(self.snapshots, self.problems)
+
+    def warnings(self) -> list[str]:
+        """One sentence for each thing that was read with doubt."""
+        return problems.sentences(self.snapshots, self.problems, severity="warning")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan and what it was made of."""
+
+    plan: Plan
+    reading: Reading
+    errors: list[str]
+
+
+def configuration(text: str | None) -> SourceConfig:
+    """The checked configuration of a source.
+
+    :raises ConfigError: naming the option, the fault and the remedy
+    """
+    return source_config.parse(text, credentials=repositories.credential_names())
+
+
+def read(url: str, config: SourceConfig, progress: Progress = log.info) -> Reading:
+    """Bring the mirror of ``url`` up to date and read the revisions that the configuration selects.
+
+    :raises RepositoryError: the repository as a whole cannot be read
+    """
+    policy = repositories.policy(experiments=config.experiments)
+    credential = repositories.credential(config.credential, url)
+    progress(f"{shown(url)}: fetching")
+    mirror = update_mirror(url, repositories.mirrors(), policy=policy, credential=credential)
+    chosen = Selection(selection.wanted(config.branches), selection.wanted(config.git_tags), config.experiments)
+    opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen)
+    progress(
+        f"{opened.repository.name}: reading {len(opened):,} distinct states of {len(opened.revisions):,} revisions"
+    )
+    snapshots = selection.revisions(opened, config.branches, config.git_tags)
+    snapshots = selection.select(snapshots, include=config.include, exclude=config.exclude, subfolder=config.subfolder)
+    return Reading(opened.repository, snapshots, list(opened.problems))
+
+
+def prepare(
+    session: Session,
+    url: str,
+    config: SourceConfig,
+    *,
+    source_id: str | None,
+    owner_org: str = "",
+    progress: Progress = log.info,
+) -> Prepared:
+    """Read and plan; nothing is written but the mirror.
+
+    :param source_id: None for a repository that is no source: everything in it is new
+    :raises RepositoryError: the repository as a whole cannot be read
+    """
+    reading = read(url, config, progress)
+    options = datasets.Options(
+        owner_org=owner_org,
+        private=config.private_datasets,
+        tags=config.tags_added,
+        groups=config.groups_added,
+        mlflow_server=config.mlflow_server,
+        mlflow_experiment=config.mlflow_experiment,
+    )
+    harvested = memory.upstreams(session, imports(reading.snapshots))
+    found = datasets.describe(reading.repository, reading.snapshots, options, harvested)
+    remembered = memory.recall(session, source_id) if source_id else memory.Memory({}, {})
+    errors = reading.errors()
+    made = plan(
+        found,
+        remembered.known,
+        memory.reader(session, remembered),
+        unread=reading.unread,
+        today=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        problems=len(errors),
+    )
+    progress(f"{reading.repository.name}: {made.summary()}")
+    return Prepared(made, reading, errors)
+
+
+def gather(job: HarvestJob, progress: Progress = log.info, *, wait: float = 600.0) -> tuple[Prepared, list[str]]:
+    """Read, plan, and store one harvest object for each change; their ids. Committed at once, or not at all.
+
+    When the job was gathered before by a process that was killed, what that one left is replaced.
+
+    :param wait: seconds for another process that reads the same source
+    :raises MlopsError, ConfigError: nothing could be read; nothing was stored
+    """
+    session = model.Session
+    source = job.source
+    with locked(source.id, wait):
+        _forget(session, job.id)
+        config = configuration(source.config)
+        owner_org = _owner(session, source, config)
+        prepared = prepare(
+            session, source.url.strip(), config, source_id=source.id, owner_org=owner_org, progress=progress
+        )
+        ids = _store(session, job, prepared)
+    log.info("%s: %s", source.url, prepared.plan.summary())
+    return prepared, ids
+
+
+def preview(source: HarvestSource, progress: Progress = log.info) -> Prepared:
+    """The plan of a source as of now; nothing in the catalog is written.
+
+    :raises MlopsError, ConfigError: nothing could be read
+    """
+    session = model.Session
+    config = configuration(source.config)
+    owner_org = _owner(session, source, config)
+    return prepare(session, source.url.strip(), config, source_id=source.id, owner_org=owner_org, progress=progress)
+
+
+@contextlib.contextmanager
+def locked(source_id: str, wait: float = 600.0) -> Iterator[None]:
+    """Hold the lock of a source: it is never read twice at once. A killed process frees it.
+
+    :param wait: seconds
+    :raises SourceBusy: somebody else still holds it
+    """
+    key = sa.select(sa.func.pg_try_advisory_lock(sa.literal(_LOCK_SPACE, sa.Integer), sa.func.hashtext(source_id)))
+    deadline = time.monotonic() + wait
+    with model.meta.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not connection.scalar(key):
+            if time.monotonic() > deadline:
+                raise SourceBusy("The source is being harvested by another process; try again when it is done.")
+            time.sleep(_POLL)
+        try:
+            yield
+        finally:
+            connection.execute(
+                sa.select(sa.func.pg_advisory_unlock(sa.literal(_LOCK_SPACE, sa.Integer), sa.func.hashtext(source_id)))
+            )
+
+
+def _forget(session: Session, job_id: str) -> None:
+    """Remove what an interrupted gather of the job left, and nobody began to import."""
+    session.execute(sa.delete(HarvestGatherError).where(HarvestGatherError.harvest_job_id == job_id))
+    session.execute(
+        sa.delete(HarvestObject).where(HarvestObject.harvest_job_id == job_id, HarvestObject.state == "WAITING")
+    )
+    session.commit()
+
+
+def _owner(session: Session, source: HarvestSource, config: SourceConfig) -> str:
+    """Id of the source's organization.
+
+    :raises ConfigError: datasets could not be created with it
+    """
+    package = model.Package.get(source.id)
+    owner_org = (package.owner_org if package else None) or ""
+    if not owner_org and config.private_datasets:
+        raise ConfigError(
+            "private_datasets: only an organization's datasets can be private; give the source an organization"
+        )
+    if not owner_org and not authz.check_config_permission("create_unowned_dataset"):
+        raise ConfigError("in this portal every dataset belongs to an organization; give the source one")
+    if config.groups_added:
+        group = model.Group
+        names = set(
+            session.scalars(
+                sa.select(group.name).where(
+                    group.name.in_(config.groups_added), group.state == "active", group.is_organization.is_(False)
+                )
+            )
+        )
+        missing = sorted(set(config.groups_added) - names)
+        if missing:
+            raise ConfigError(
+                f"groups_added: this portal has no group {', '.join(missing[:5])}; create it, or leave it out"
+            )
+    return owner_org
+
+
+def _store(session: Session, job: HarvestJob, prepared: Prepared) -> list[str]:
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    rows = [
+        {
+            "id": make_uuid(),
+            "guid": change.guid,
+            "content": memory.content_of(change),
+            "gathered": now,
+            "state": "WAITING",
+            "current": False,
+            "retry_times": 0,
+            "harvest_job_id": job.id,
+            "harvest_source_id": job.source_id,
+        }
+        for change in prepared.plan.work
+    ]
+    if rows:
+        session.execute(sa.insert(HarvestObject), rows)
+    messages = problems.bounded(prepared.errors)
+    if messages:
+        session.execute(
+            sa.insert(HarvestGatherError),
+            [{"id": make_uuid(), "harvest_job_id": job.id, "message": message, "created": now} for message in messages],
+        )
+    _refresh_refs(session, job.source_id, prepared)
+    session.commit()
+    return [str(row["id"]) for row in rows]
+
+
+def _refresh_refs(session: Session, source_id: str, prepared: Prepared) -> None:
+    moved = {change.guid: (change.refs, change.refs_digest) for change in prepared.plan.changes if change.refs}
+    if moved:
+        apply.refresh_refs(session, memory.recall(session, source_id).objects, moved)

@@ -1,0 +1,132 @@
+"""The harvester ``dvc`` of ckanext-harvest: from the queue's calls to :mod:`gather` and :mod:`apply`, and no error out.
+
+One instance serves all jobs, so it has no state; an exception that left it would end the queue's consumer.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ckan import model
+from ckan.logic import ValidationError
+from ckanext.harvest.harvesters.base import HarvesterBase
+from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
+
+from ckanext.mlops import apply, gather, memory
+from ckanext.mlops.catalog.text import line
+from ckanext.mlops.catalog.weburl import file_page
+from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.source_config import ConfigError
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = (
+    "A Git repository whose data DVC or git-lfs versions. Every stage and tracked file becomes a dataset, with all its "
+    "versions at the branches and tags, its lineage and where its data is stored. URL: https://…, or a folder that the "
+    'operator allows. Configuration (optional, JSON): {"branches": ["main"], "git_tags": ["v*"], "exclude": ["tmp/*"], '
+    '"subfolder": "", "private_datasets": false, "tags_added": [], "groups_added": [], "credential": "", "mlflow_server": "", '
+    '"mlflow_experiment": ""}. It can be read by everybody: name a credential, never write a password.'
+)
+
+
+class DvcHarvester(HarvesterBase):
+    """Datasets of a DVC or git-lfs repository."""
+
+    def info(self) -> dict[str, str]:
+        """How the source form shows it."""
+        return {
+            "name": "dvc",
+            "title": "DVC repository",
+            "description": DESCRIPTION,
+            "form_config_interface": "Text",
+        }
+
+    def validate_config(self, config: str | None) -> str | None:
+        """The configuration as it was given, when every option in it is right.
+
+        :raises ConfigError: naming the option, the fault and the remedy
+        """
+        gather.configuration(config)
+        return config
+
+    def get_original_url(self, harvest_object_id: str) -> str | None:
+        """The page of the stage's file at the commit that was harvested."""
+        harvest_object = HarvestObject.get(harvest_object_id)
+        if harvest_object is None:
+            return None
+        try:
+            package = memory.dataset_of(harvest_object.content).package
+        except ValueError:
+            return str(harvest_object.source.url)
+        address = package["dvc_stage"].split(":", 1)[0]
+        path = address if "." in address.rsplit("/", 1)[-1] or address.endswith("Dvcfile") else "dvc.yaml"
+        return file_page(package["dvc_repository"], package["dvc_commit"], path) or package["dvc_repository"]
+
+    def gather_stage(self, harvest_job: HarvestJob) -> list[str]:
+        """Ids of the harvest objects, one for each dataset that is to be written."""
+        return self.gather_prepared(harvest_job)[1]
+
+    def gather_prepared(
+        self, harvest_job: HarvestJob, progress: gather.Progress = log.info, *, wait: float = 600.0
+    ) -> tuple[gather.Prepared | None, list[str]]:
+        """Like :meth:`gather_stage`, with the plan; None when the repository could not be read."""
+        job_id = harvest_job.id
+        try:
+            return gather.gather(harvest_job, progress, wait=wait)
+        except (MlopsError, ConfigError) as error:
+            self._gather_failed(job_id, _sentence(error))
+        except Exception as error:
+            log.exception("Harvest job %s: gather failed", job_id)
+            self._gather_failed(job_id, f"Unexpected error, please report it with the log: {_sentence(error)}")
+        return None, []
+
+    def fetch_stage(self, harvest_object: HarvestObject) -> bool:
+        """Nothing to do: gather has read everything."""
+        return True
+
+    def import_stage(self, harvest_object: HarvestObject) -> bool | str:
+        """Write one change: True when it was written, ``"unchanged"`` when there was nothing to write."""
+        object_id, guid = harvest_object.id, harvest_object.guid
+        try:
+            done = apply.apply(harvest_object, self._get_user_name())
+            for conflict in done.conflicts:
+                log.info("%s: kept the portal's %s; Git says something else", guid, conflict.field)
+        except (MlopsError, ValueError, ValidationError) as error:
+            self._import_failed(object_id, f"{guid}: {_sentence(error)}")
+            return False
+        except Exception as error:
+            log.exception("Harvest object %s (%s): import failed", object_id, guid)
+            self._import_failed(
+                object_id, f"{guid}: unexpected error, please report it with the log: {_sentence(error)}"
+            )
+            return False
+        return True if done.written else "unchanged"
+
+    def _gather_failed(self, job_id: str, message: str) -> None:
+        try:
+            model.Session.rollback()
+            job = HarvestJob.get(job_id)
+            if job is not None:
+                HarvestGatherError.create(message, job)
+        except Exception:
+            log.exception("Harvest job %s: its error could not be saved: %s", job_id, message)
+
+    def _import_failed(self, object_id: str, message: str) -> None:
+        try:
+            model.Session.rollback()
+            harvest_object = HarvestObject.get(object_id)
+            if harvest_object is not None:
+                HarvestObjectError.create(message, harvest_object, "Import")
+        except Exception:
+            log.exception("Harvest object %s: its error could not be saved: %s", object_id, message)
+
+
+def _sentence(error: Exception) -> str:
+    """The error for a person, in one line."""
+    details: dict[str, Any] | None = (
+        getattr(error, "error_summary", None) if isinstance(error, ValidationError) else None
+    )
+    if details:
+        return line("CKAN does not accept the dataset: " + "; ".join(f"{key}: {text}" for key, text in details.items()))
+    return line(str(error) or type(error).__name__, 2000)

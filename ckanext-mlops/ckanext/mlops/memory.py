@@ -1,0 +1,173 @@
+"""What the portal remembers of earlier harvests: it is kept with the current harvest object of each dataset.
+
+The object's ``content`` is the change that was applied (:meth:`Change.to_dict`); its extra :data:`STATE` says what a
+plan needs to know of it without reading the content, and :data:`REFS` which branches and tags it showed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from ckan import model
+from ckanext.harvest.model import HarvestObject, HarvestObjectExtra
+from sqlalchemy.orm import Session, aliased
+
+from ckanext.mlops.catalog.datasets import Dataset
+from ckanext.mlops.catalog.edges import Upstream
+from ckanext.mlops.catalog.plan import Change, Known
+from ckanext.mlops.core import naming
+
+STATE = "mlops_state"
+REFS = "mlops_refs"
+CONFLICTS = "mlops_conflicts"
+#: Of the content's layout: what another layout wrote is not remembered, so the dataset is harvested anew.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The datasets of one source: guid → :class:`Known`, and guid → id of the harvest object that says so."""
+
+    known: dict[str, Known]
+    objects: dict[str, str]
+
+
+def recall(session: Session, source_id: str) -> Memory:
+    """What the last harvests of a source left; two columns per dataset, no contents. Purged datasets are forgotten."""
+    refs = aliased(HarvestObjectExtra)
+    rows = session.execute(
+        sa.select(HarvestObject.id, HarvestObject.guid, HarvestObjectExtra.value, refs.value.label("refs"))
+        .join(HarvestObjectExtra, sa.and_(HarvestObjectExtra.harvest_object_id == HarvestObject.id, _is(STATE)))
+        .join(model.Package, model.Package.id == HarvestObject.package_id)
+        .outerjoin(refs, sa.and_(refs.harvest_object_id == HarvestObject.id, refs.key == REFS))
+        .where(HarvestObject.harvest_source_id == source_id, HarvestObject.current)
+    ).all()
+    known, objects = {}, {}
+    for row in rows:
+        state = _json(row.value)
+        if state.get("format") == FORMAT:
+            known[row.guid] = Known(state["digest"], row.refs or "", state["retired"], state["title"])
+            objects[row.guid] = row.id
+    return Memory(known, objects)
+
+
+def _is(key: str) -> sa.ColumnElement[bool]:
+    return HarvestObjectExtra.key == key
+
+
+def reader(session: Session, memory: Memory) -> Callable[[str], Dataset]:
+    """Reads the dataset of a guid as it was harvested last."""
+
+    def before(guid: str) -> Dataset:
+        content = session.scalar(sa.select(HarvestObject.content).where(HarvestObject.id == memory.objects[guid]))
+        return dataset_of(content)
+
+    return before
+
+
+def dataset_of(content: str | None) -> Dataset:
+    """The dataset that a harvest object's content describes.
+
+    :raises ValueError: the content is not of this layout
+    """
+    try:
+        after = change_of(content).after
+    except (KeyError, TypeError) as error:
+        raise ValueError("the harvest object was written by another version of ckanext-mlops") from error
+    if after is None:
+        raise ValueError("the harvest object describes no dataset")
+    return after
+
+
+def content_of(change: Change) -> str:
+    """The content of the harvest object that is to apply ``change``."""
+    return json.dumps({"format": FORMAT, **change.to_dict()}, ensure_ascii=False)
+
+
+def change_of(content: str | None) -> Change:
+    """The change in a harvest object's content.
+
+    :raises ValueError: it is not of this layout
+    """
+    data = _json(content)
+    if data.pop("format", None) != FORMAT:
+        raise ValueError("the harvest object was written by another version of ckanext-mlops")
+    return Change.from_dict(data)
+
+
+def state_of(change: Change) -> dict[str, str]:
+    """Extras of the harvest object once ``change`` is applied."""
+    if change.after is None:
+        raise ValueError(f"{change.guid}: nothing to remember of an unchanged dataset")
+    state = {
+        "format": FORMAT,
+        "kind": change.kind,
+        "digest": change.after.digest,
+        "retired": change.kind == "retired",
+        "title": change.title,
+        "reason": change.reason,
+    }
+    return {STATE: json.dumps(state, ensure_ascii=False), REFS: change.after.refs_digest}
+
+
+def _json(text: str | None) -> dict[str, Any]:
+    data = json.loads(text or "{}")
+    return data if isinstance(data, dict) else {}
+
+
+def upstreams(session: Session, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Upstream]:
+    """What the catalog has of outputs of other repositories: (repository key, path) → dataset and resource.
+
+    One query for each repository that is imported from.
+    """
+    paths: dict[str, set[str]] = {}
+    for key, path in wanted:
+        paths.setdefault(key, set()).add(path)
+    found = {}
+    for key, names in sorted(paths.items()):
+        rows = session.execute(
+            sa.select(HarvestObject.guid, model.Resource.id, model.Resource.package_id, model.Resource.extras)
+            .join(model.Resource, model.Resource.package_id == HarvestObject.package_id)
+            .where(
+                HarvestObject.current,
+                HarvestObject.guid.startswith(f"{key}#", autoescape=True),
+                model.Resource.state == "active",
+            )
+            .order_by(HarvestObject.guid)
+        ).all()
+        for row in rows:
+            path = (row.extras or {}).get("dvc_path")
+            if path in names:
+                label = f"{naming.repository_name(key)}: {path}"
+                found.setdefault((key, path), Upstream(row.package_id, row.id, label))
+    return found
+
+
+def conflicts(session: Session, job_id: str) -> dict[str, tuple[str, ...]]:
+    """Of one job: guid → the fields whose value a person owns although Git says something else."""
+    rows = session.execute(
+        sa.select(HarvestObject.guid, HarvestObjectExtra.value)
+        .join(HarvestObjectExtra, sa.and_(HarvestObjectExtra.harvest_object_id == HarvestObject.id, _is(CONFLICTS)))
+        .where(HarvestObject.harvest_job_id == job_id)
+    ).all()
+    return {row.guid: tuple(sorted({str(each["field"]) for each in json.loads(row.value)})) for row in rows}
+
+
+def all_edges(session: Session) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The harvested edges of every dataset: its id, and the edges into it. One dataset in memory at a time."""
+    rows = session.execute(
+        sa.select(HarvestObject.package_id, HarvestObject.content)
+        .join(HarvestObjectExtra, sa.and_(HarvestObjectExtra.harvest_object_id == HarvestObject.id, _is(STATE)))
+        .where(HarvestObject.current, HarvestObject.package_id.is_not(None)),
+        execution_options={"yield_per": 50},
+    )
+    for row in rows:
+        try:
+            dataset = dataset_of(row.content)
+        except ValueError:
+            continue
+        yield row.package_id, dataset.edges

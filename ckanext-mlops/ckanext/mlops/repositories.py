@@ -1,0 +1,136 @@
+"""The operator's rules for reading repositories, from CKAN's configuration.
+
+An option ``ckanext.mlops.credential.<name>.token`` may also be the environment variable
+``CKANEXT__MLOPS__CREDENTIAL__<NAME>__TOKEN``; the environment wins, so that secrets can stay out of ckan.ini.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from ckan.plugins import toolkit as tk
+
+from ckanext.mlops.catalog.text import line
+from ckanext.mlops.core.address import Credential, Policy
+from ckanext.mlops.core.errors import AddressRefused, RepositoryError
+from ckanext.mlops.core.naming import repository_key
+
+PREFIX = "ckanext.mlops.repository"
+CREDENTIALS = "ckanext.mlops.credential"
+T = TypeVar("T")
+
+
+class Misconfigured(RepositoryError):
+    """An option of the operator has no sensible value."""
+
+
+def policy(*, experiments: bool = False) -> Policy:
+    """What may be read, and how much.
+
+    :raises Misconfigured: naming the option
+    """
+    default = Policy()
+    return Policy(
+        schemes=tuple(_words("schemes")) or default.schemes,
+        roots=tuple(Path(root) for root in _words("roots")),
+        hosts=tuple(_words("hosts")),
+        allow_private_addresses=_parsed("allow_private_addresses", tk.asbool, default.allow_private_addresses),
+        max_bytes=_parsed("max_bytes", int, default.max_bytes),
+        timeout=_parsed("timeout", float, default.timeout),
+        experiments=experiments,
+    )
+
+
+def mirrors() -> Path:
+    """The folder of the mirrors.
+
+    :raises Misconfigured: there is none
+    """
+    folder = _option("mirrors")
+    if folder:
+        return Path(folder)
+    storage = str(tk.config.get("ckan.storage_path") or "")
+    if not storage:
+        raise Misconfigured(f"No folder for mirrors: set {PREFIX}.mirrors, or ckan.storage_path.")
+    return Path(storage) / "mlops" / "mirrors"
+
+
+def credential_names() -> set[str]:
+    """Names of the configured credentials."""
+    dotted = f"{CREDENTIALS}."
+    variables = _variable(dotted)
+    names = {str(key)[len(dotted) :].split(".")[0] for key in tk.config if str(key).startswith(dotted)}
+    return names | {key[len(variables) :].split("__")[0].lower() for key in os.environ if key.startswith(variables)}
+
+
+def credential(name: str, url: str) -> Credential | None:
+    """The credential called ``name`` for the repository at ``url``; None for no name.
+
+    A credential is sent to the hosts that it names and to no other: whoever may write a harvest source could send it
+    to a server of theirs otherwise.
+
+    :raises AddressRefused: it is not for that host
+    :raises Misconfigured: there is none of that name, or it is not complete
+    """
+    if not name:
+        return None
+    values = {option: _credential_option(name, option) for option in ("username", "password", "token", "hosts")}
+    files = {option: _credential_option(name, option) for option in ("ssh_key", "known_hosts")}
+    if not any((values["password"], values["token"], files["ssh_key"])):
+        raise Misconfigured(
+            f'Credential "{line(name, 100)}": the operator has to set {CREDENTIALS}.{line(name, 100)}.token, '
+            ".password or .ssh_key."
+        )
+    host = repository_key(url).split("/", 1)[0].split(":", 1)[0] or urlsplit(url).hostname or ""
+    if not any(fnmatchcase(host, glob.lower()) for glob in values["hosts"].split()):
+        raise AddressRefused(
+            f'Credential "{line(name, 100)}" is not for {line(host, 200)}: the operator has to list the host in '
+            f"{CREDENTIALS}.{line(name, 100)}.hosts."
+        )
+    for option, path in files.items():
+        if path and not Path(path).is_file():
+            raise Misconfigured(f"{CREDENTIALS}.{line(name, 100)}.{option}: there is no such file.")
+    return Credential(
+        username=values["username"],
+        password=values["password"],
+        token=values["token"],
+        ssh_key=Path(files["ssh_key"]) if files["ssh_key"] else None,
+        known_hosts=Path(files["known_hosts"]) if files["known_hosts"] else None,
+    )
+
+
+def _option(option: str) -> str:
+    value = _value(f"{PREFIX}.{option}")
+    return " ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value or "").strip()
+
+
+def _words(option: str) -> list[str]:
+    value = _value(f"{PREFIX}.{option}")
+    return [str(item) for item in (value if isinstance(value, (list, tuple)) else str(value or "").split())]
+
+
+def _credential_option(name: str, option: str) -> str:
+    return str(_value(f"{CREDENTIALS}.{name}.{option}") or "").strip()
+
+
+def _value(key: str) -> Any:
+    return os.environ.get(_variable(key)) or tk.config.get(key)
+
+
+def _variable(key: str) -> str:
+    return key.replace(".", "__").upper()
+
+
+def _parsed(option: str, parse: Callable[[Any], T], default: T) -> T:
+    value = _value(f"{PREFIX}.{option}")
+    if value is None or value == "":
+        return default
+    try:
+        return parse(value)
+    except ValueError:
+        raise Misconfigured(f"The option {PREFIX}.{option} has no valid value.") from None
