@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from . import regular_yaml
 from .errors import ContentError
 from .limits import DEFAULTS, Limits
 from .memo import Memo
@@ -59,12 +60,21 @@ class _Unusual(Exception):
 
 
 class DocumentParser:
-    """Parses files and remembers their blocks."""
+    """Parses files and remembers their blocks.
+
+    :param plain: value of an unquoted scalar
+    :param finish: applied to the value of every block, or to the whole when it was not cut
+    """
 
     def __init__(
-        self, limits: Limits = DEFAULTS, capacity: int = 2048, plain: Callable[[str], Any] = hash_safe_scalar
+        self,
+        limits: Limits = DEFAULTS,
+        capacity: int = 2048,
+        plain: Callable[[str], Any] = hash_safe_scalar,
+        finish: Callable[[Any], Any] | None = None,
     ) -> None:
         self.limits = limits
+        self.finish = finish
         self.plain = plain
         self.blocks: Memo[str, Block] = Memo(capacity)
 
@@ -108,7 +118,8 @@ class DocumentParser:
                 return self._sections(text)
         except (_Unusual, ContentError):
             pass
-        return load(text, self.limits, plain=self.plain)
+        value = load(text, self.limits, plain=self.plain)
+        return self.finish(value) if self.finish else value
 
     def _count(self, blocks: dict[str, Block]) -> None:
         if len(blocks) > self.limits.stages:
@@ -164,10 +175,13 @@ class DocumentParser:
         block = self.blocks.get(text)
         if block is None:
             duplicates: list[str] = []
-            value = load(text, self.limits, plain=self.plain, duplicates=duplicates)
+            try:
+                value = regular_yaml.parse(text, self.plain)
+            except regular_yaml.Irregular:
+                value = load(text, self.limits, plain=self.plain, duplicates=duplicates)
             if duplicates or not isinstance(value, dict) or len(value) != 1 or key not in value:
                 raise _Unusual
-            block = Block(value[key])
+            block = Block(self.finish(value[key]) if self.finish else value[key])
             self.blocks[text] = block
         return block
 

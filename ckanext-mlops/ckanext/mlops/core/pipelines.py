@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .documents import Block, Document
@@ -22,7 +23,7 @@ _TOP_KEYS = frozenset(["stages", "vars", "params", "metrics", "plots", "artifact
 _RETIRED = frozenset({"live", "meta"})
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Pipeline:
     """What one ``dvc.yaml`` defines; ``metrics``, ``params`` and ``plots`` are those at its top.
 
@@ -39,6 +40,11 @@ class Pipeline:
     looked: dict[str, str] = field(default_factory=dict)
     used: dict[str, tuple[str, ...]] = field(default_factory=dict)
     from_lock: bool = False
+
+    @cached_property
+    def param_files(self) -> dict[str, tuple[str, ...] | None]:
+        """Params files that stages and the top name, with the keys asked of each; None for all."""
+        return merge_params([(path, None) for path in self.params], self.shapes)
 
 
 class PipelineReader:
@@ -198,6 +204,22 @@ class PipelineReader:
             shown = place.locate(name).path if name in files else clean(name, self.limits.text)
             result.plots.append((shown, paths, plain(options, self.limits)))
         result.labels = labels(top.get("artifacts"), place, self.limits)
+
+
+def merge_params(
+    files: Iterable[tuple[str, tuple[str, ...] | None]], shapes: Iterable[Shape]
+) -> dict[str, tuple[str, ...] | None]:
+    """Params files and keys of several askers together: who asks for a whole file gets it."""
+    result: dict[str, dict[str, None] | None] = {}
+    asked = [*files, *((param.file, param.keys) for shape in shapes for param in shape.params)]
+    for path, keys in asked:
+        if keys is None:
+            result[path] = None
+        else:
+            known = result.setdefault(path, {})
+            if known is not None:
+                known.update(dict.fromkeys(keys))
+    return {path: None if keys is None else tuple(keys) for path, keys in result.items()}
 
 
 def lock_definition(entry: Mapping[str, Any]) -> dict[str, Any]:

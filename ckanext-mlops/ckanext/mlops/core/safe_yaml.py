@@ -75,7 +75,11 @@ def hash_safe_scalar(text: str) -> Any:
 
     More than 18 digits, a leading zero, or 16 and more hexadecimal digits stay text.
     """
+    if text[:1] not in _NUMERIC:
+        return _WORDS.get(text, text)
     digits = text.lstrip("+-")
+    if len(digits) < 16 and digits.isdecimal() and (digits[0] != "0" or len(digits) == 1) and digits.isascii():
+        return int(text)
     if len(digits) > 15 and _HEXADECIMAL.fullmatch(digits):
         return text
     if len(digits) > 1 and digits[0] == "0" and digits.isdecimal():

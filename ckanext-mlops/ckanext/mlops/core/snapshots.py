@@ -14,7 +14,7 @@ from .gitobjects import GitObject, GitObjects
 from .ignore import Ignored
 from .limits import Limits
 from .memo import Memo
-from .pipelines import Pipeline, PipelineReader, labels
+from .pipelines import Pipeline, PipelineReader, labels, merge_params
 from .places import Place
 from .pointers import PointerReader
 from .records import Metric, Param, Plot, Problem, Revision, Snapshot, Stage
@@ -48,6 +48,7 @@ class _Work:
     remotes: list[Remotes] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
     pointers: list[Stage] = field(default_factory=list)
+    singles: list[Shape] = field(default_factory=list)
 
 
 class SnapshotReader:
@@ -220,6 +221,7 @@ class SnapshotReader:
         for pipeline, lock, remotes in pairs:
             for shape in pipeline.shapes:
                 self._part(item, shape, lock.get(shape.name, _NO_LOCK), remotes)
+        item.singles = [shape for shape, _ in singles]
         for shape, remotes in singles:
             self._part(item, shape, _NO_LOCK, remotes)
         for root in item.found.roots:
@@ -457,24 +459,17 @@ class SnapshotReader:
                 Problem(message, path, revision=item.revisions[0].name, severity="warning") for message in messages
             )
 
-    def _params_files(self, item: _Work) -> dict[str, dict[str, None] | None]:
+    def _params_files(self, item: _Work) -> dict[str, tuple[str, ...] | None]:
         """Params files and the keys that are asked of them, None for all: as ``dvc params show`` does."""
-        files: dict[str, dict[str, None] | None] = {}
+        asked: list[tuple[str, tuple[str, ...] | None]] = []
         for pipeline in item.pipelines:
-            files.update(dict.fromkeys(pipeline.params))
-        for shape, *_ in item.parts:
-            for param in shape.params:
-                if param.keys is None:
-                    files[param.file] = None
-                else:
-                    known = files.setdefault(param.file, {})
-                    if known is not None:
-                        known.update(dict.fromkeys(param.keys))
-        files.update({posixpath.join(root, "params.yaml"): None for root in item.found.roots or ("",)})
+            asked += pipeline.param_files.items()
+        asked += [(posixpath.join(root, "params.yaml"), None) for root in item.found.roots or ("",)]
+        files = merge_params(asked, item.singles)
         for pipeline in item.pipelines:
             for path, keys in pipeline.used.items():
                 if not path.endswith("]"):
-                    files.setdefault(path, dict.fromkeys(keys))
+                    files.setdefault(path, keys)
         return files
 
     def _params(self, item: _Work) -> Iterator[Param]:
@@ -482,7 +477,7 @@ class SnapshotReader:
             oid = self.trees.blob(item.tree, path)
             if not oid:
                 continue
-            found = self._builder.file_params(path, oid, None if keys is None else tuple(keys))
+            found = self._builder.file_params(path, oid, keys)
             if keys is not None:
                 values: dict[str, Any] = {}
                 for param in found:

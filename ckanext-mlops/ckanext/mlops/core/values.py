@@ -25,7 +25,7 @@ class ValueReader:
 
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self.limits = limits
-        self._documents = DocumentParser(limits, plain=scalar)
+        self._documents = DocumentParser(limits, plain=scalar, finish=lambda value: plain(value, limits))
 
     def read(self, data: bytes, path: str) -> Any:
         """What the file says, as JSON values. The format is the suffix's, YAML when it is another one.
@@ -44,7 +44,7 @@ class ValueReader:
             elif suffix == "py":
                 value = python_values(text)
             else:
-                value = self._documents.parse_values(text)
+                return self._documents.parse_values(text)
         except ContentError:
             raise
         except (ValueError, RecursionError, MemoryError) as error:
