@@ -10,12 +10,18 @@ from typing import Any
 import click
 from ckan import model
 
+from ckanext.mlops.cli_mlflow import mlflow
 from ckanext.mlops.core.errors import MlopsError
+
+__all__ = ["mlops"]
 
 
 @click.group(short_help="Data catalog of machine learning.")
 def mlops() -> None:
     """Harvest DVC repositories, look at what a harvest would do, rebuild the lineage index."""
+
+
+mlops.add_command(mlflow)
 
 
 @mlops.command()
@@ -146,13 +152,3 @@ def _problems(title: str, messages: Sequence[str]) -> None:
         for message in messages:
             click.echo(f"  - {message}")
         click.echo()
-
-
-def get_commands() -> list[click.Command]:
-    """The commands, for the plugin."""
-    try:
-        from ckanext.mlops.cli_mlflow import mlflow
-    except ImportError:
-        return [mlops]
-    mlops.add_command(mlflow)
-    return [mlops]
