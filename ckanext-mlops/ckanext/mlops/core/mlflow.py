@@ -24,6 +24,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
+import urllib3
 
 from .errors import MlflowError, MlflowUnavailable
 from .mlflow_records import (
@@ -330,7 +331,8 @@ class MlflowClient:
                 stream=True,
             ) as response:
                 body = bytearray()
-                for chunk in response.iter_content(1 << 16):
+                # read1 returns what has come; requests' own iteration waits for a whole piece of a dripping answer.
+                while chunk := response.raw.read1(1 << 16, decode_content=True):
                     body += chunk
                     if len(body) > server.max_bytes:
                         raise _TooLarge(
@@ -347,11 +349,11 @@ class MlflowClient:
                 f"MLflow server {server.name}: its TLS certificate is not trusted, or it does not accept ours; "
                 f"see the options ca_bundle and client_cert."
             ) from None
-        except requests.exceptions.Timeout:
+        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             raise MlflowUnavailable(
                 f"MLflow server {server.name}: no answer within {server.timeout:g} s; try again later."
             ) from None
-        except (requests.exceptions.RequestException, OSError, ValueError):
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
             raise MlflowUnavailable(
                 f"MLflow server {server.name}: the connection failed or broke off; is it running?"
             ) from None

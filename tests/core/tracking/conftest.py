@@ -1,0 +1,148 @@
+"""A real MLflow server with real runs, and a stand-in for servers that misbehave."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ckanext.mlops.core.mlflow import MlflowClient, Server
+
+RUNS = 25
+
+
+@pytest.fixture(scope="session")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an MLflow server that the tests fill through MLflow's own client."""
+    pytest.importorskip("mlflow")
+    folder = tmp_path_factory.mktemp("mlflow")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = f"sqlite:///{folder}/store.db"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts")]
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
+                break
+            log_text = (folder / "log").read_text(errors="replace")[-2000:]
+            assert process.poll() is None, log_text
+            assert time.monotonic() < deadline, log_text
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        # The server has workers of its own: the whole group that this fixture started ends.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def filled(tracking: str) -> dict[str, str]:
+    """Names of what the server holds: experiment, runs, models."""
+    import mlflow
+    import pandas
+    from mlflow.entities import Metric, ViewType
+    from mlflow.tracking import MlflowClient as Theirs
+
+    mlflow.set_tracking_uri(tracking)
+    client = Theirs(tracking, tracking)
+    experiment = client.create_experiment("titanic", tags={"team": "crew"})
+    ids = {"experiment": experiment, "gone-experiment": client.create_experiment("gone")}
+    client.delete_experiment(ids["gone-experiment"])
+    for number in range(RUNS):
+        run = client.create_run(experiment, start_time=1_700_000_000_000 + number * 1000, run_name=f"run-{number:02}")
+        client.log_metric(run.info.run_id, "accuracy", 0.5 + number / 100)
+        client.log_param(run.info.run_id, "depth", number)
+        client.set_terminated(run.info.run_id, end_time=1_700_000_100_000)
+        ids[f"run-{number:02}"] = run.info.run_id
+    client.delete_run(ids["run-00"])
+    with mlflow.start_run(experiment_id=experiment, run_name="rich") as run:
+        mlflow.log_params({"solver": "lbfgs", "long": "x" * 6000})
+        mlflow.set_tags({"mlflow.source.git.repoURL": "https://ada:hunter2@host.org/r", "note": "Ünïcode \u202e <b>"})
+        client.log_batch(run.info.run_id, [Metric("loss", value, 1, step) for step, value in enumerate((2.0, 1.0))])
+        client.log_metric(run.info.run_id, "nan", float("nan"))
+        client.log_metric(run.info.run_id, "inf", float("inf"))
+        frame = pandas.DataFrame({"x": [1, 2, 3]})
+        source = "https://ada:hunter2@host.org/train.csv?X-Amz-Signature=hunter2"
+        hashed = mlflow.data.from_pandas(
+            frame, source=source, name="train", digest="d41d8cd98f00b204e9800998ecf8427e.dir"
+        )
+        mlflow.log_input(hashed, context="training")
+        mlflow.log_input(mlflow.data.from_pandas(frame, source="data/test.csv", name="test"), context="evaluation")
+        ids["rich"] = run.info.run_id
+    client.create_registered_model("survivors", tags={"domain": "sea"}, description="Who survives")
+    for _ in range(2):
+        client.create_model_version(
+            "survivors", source=f"runs:/{ids['rich']}/model", run_id=ids["rich"], tags={"a": "b"}
+        )
+    client.set_registered_model_alias("survivors", "champion", "1")
+    ids["all-runs"] = str(len(client.search_runs([experiment], run_view_type=ViewType.ALL)))
+    return ids
+
+
+@pytest.fixture
+def client(tracking: str, filled: dict[str, str]) -> MlflowClient:
+    return MlflowClient(Server("lab", tracking))
+
+
+class Stand:
+    """A server whose answers the test decides: no real server fails on demand."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.answer: Callable[[http.server.BaseHTTPRequestHandler], None] = lambda _: None
+        stand = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                stand.requests.append((self.path, dict(self.headers), body))
+                with contextlib.suppress(OSError):
+                    stand.answer(self)
+
+            do_POST = do_GET  # noqa: N815 - the standard library names it
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    @staticmethod
+    def reply(
+        handler: http.server.BaseHTTPRequestHandler, status: int = 200, body: bytes = b"{}", **headers: str
+    ) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+
+@pytest.fixture
+def stand() -> Iterator[Stand]:
+    stand = Stand()
+    yield stand
+    stand.server.shutdown()
+    stand.server.server_close()
