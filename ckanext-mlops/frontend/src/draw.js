@@ -7,7 +7,7 @@ const ICONS = {
   data: "M3 5c0-3 14-3 14 0v10c0 3-14 3-14 0zM3 5c0 3 14 3 14 0M3 10c0 3 14 3 14 0",
   raw: "M4 2h8l4 4v12H4zM12 2v4h4M7 10h6M7 13h6",
   model: "M10 1.5l7.5 4.3v8.4L10 18.5l-7.5-4.3V5.8zM2.5 5.8L10 10l7.5-4.2M10 10v8.5",
-  metrics: "M2 18h16M4.5 18v-6M9 18V4M13.500 18V9M17 18V6",
+  metrics: "M2 18h16M4.5 18v-6M9 18V4M13 18V9M17 18V6",
   source: "M10 2a8 8 0 1 0 0 16a8 8 0 1 0 0-16M2 10h16M10 2c-5 5-5 11 0 16c5-5 5-11 0-16",
 };
 
@@ -67,16 +67,16 @@ export function drawNode(node, { x, y }, isFocus, words) {
       .join(", "),
   });
   if (href) group.setAttribute("href", href);
-  const title = svg("text", { class: "mlops-lineage-title", x: 40, y: 26 });
-  title.textContent = shorten(node.title, 22);
-  const second = svg("text", { class: "mlops-lineage-second", x: 40, y: 44 });
-  second.textContent = shorten(secondLine(node, words), 26);
+  const title = svg("text", { class: "mlops-lineage-title", x: 38, y: 25 });
+  title.textContent = shorten(node.title, 20);
+  const second = svg("text", { class: "mlops-lineage-second", x: 38, y: 42 });
+  second.textContent = shorten(secondLine(node, words), 24);
   const hint = svg("title");
   hint.textContent = node.title;
   group.append(
     hint,
-    svg("rect", { class: "mlops-lineage-box", width: NODE.width, height: NODE.height, rx: node.kind === "external" ? 30 : 6 }),
-    icon(node.role, { transform: "translate(11 20)" }),
+    svg("rect", { class: "mlops-lineage-box", width: NODE.width, height: NODE.height, rx: node.kind === "external" ? 28 : 6 }),
+    icon(node.role, { transform: "translate(10 18)" }),
     title,
     second,
   );

@@ -1,7 +1,8 @@
 /** The graph of `mlops_lineage_show` as nodes and drawn edges, and their places from left to right. */
 import * as dagre from "@dagrejs/dagre";
 
-export const NODE = { width: 208, height: 60 };
+export const NODE = { width: 184, height: 56 };
+const MANY_EDGES = 200;
 const STRENGTH = { harvested: 0, inferred: 1, asserted: 2 };
 
 /** One drawn edge per pair of nodes: `{upstream, downstream, origin, facts}`; the strongest origin gives the style. */
@@ -22,7 +23,8 @@ export function joinEdges(edges) {
 /** Places: `{nodes: Map(id → {x, y}), edges: [{edge, points}], width, height}`; x and y are centres, in pixels. */
 export function place(nodes, edges) {
   const layered = new dagre.graphlib.Graph({ multigraph: false });
-  layered.setGraph({ rankdir: "LR", nodesep: 18, ranksep: 64, edgesep: 8, marginx: 12, marginy: 12 });
+  const ranker = edges.length > MANY_EDGES ? "tight-tree" : "network-simplex"; // the better one takes thrice as long
+  layered.setGraph({ rankdir: "LR", ranker, nodesep: 18, ranksep: 44, edgesep: 8, marginx: 12, marginy: 12 });
   layered.setDefaultEdgeLabel(() => ({}));
   for (const node of nodes) layered.setNode(node.id, { ...NODE });
   for (const edge of edges) layered.setEdge(edge.upstream, edge.downstream, { edge });

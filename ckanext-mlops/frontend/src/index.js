@@ -5,8 +5,9 @@ import { arrowHead, drawEdge, drawNode, icon, svg } from "./draw.js";
 import { joinEdges, place } from "./graph.js";
 import { details, html } from "./panel.js";
 
-const HEIGHT = { least: 220, most: 560 };
-const READABLE = 0.55;
+const HEIGHT = { least: 300, most: 560 };
+const READABLE = 0.5;
+const FAR = 0.3;
 let drawings = 0;
 
 /** Draws into `root`, which stays hidden when this throws: the page's tables remain. */
@@ -33,7 +34,8 @@ export function start(root) {
   root.append(toolbar(view, words), stage, legend(graph, edges, words));
   root.hidden = false;
 
-  canvas.style.height = `${Math.min(HEIGHT.most, Math.max(HEIGHT.least, places.height + 24))}px`;
+  const scale = Math.max(READABLE, view.fitting());
+  canvas.style.height = `${Math.min(HEIGHT.most, Math.max(HEIGHT.least, places.height * scale + 80))}px`;
   view.begin();
   connect({ byId, canvas, drawn, edges, panel, view, words });
 }
@@ -46,7 +48,10 @@ function viewOf(canvas, layer, places, focus) {
       if (event.type === "touchstart") return event.touches.length > 1;
       return !event.button;
     })
-    .on("zoom", (event) => layer.setAttribute("transform", event.transform));
+    .on("zoom", (event) => {
+      layer.setAttribute("transform", event.transform);
+      layer.classList.toggle("is-far", event.transform.k < FAR); // text too small to read is not drawn
+    });
   const selection = select(canvas).call(behaviour).on("dblclick.zoom", null);
   const size = () => ({ width: canvas.clientWidth || 600, height: canvas.clientHeight || HEIGHT.least });
   const fitting = () => Math.min(1, size().width / places.width, size().height / places.height);
@@ -55,6 +60,8 @@ function viewOf(canvas, layer, places, focus) {
     selection.call(behaviour.transform, zoomIdentity.translate(width / 2 - x * scale, height / 2 - y * scale).scale(scale));
   };
   return {
+    fitting: () => Math.min(1, size().width / places.width),
+    isRight: (id) => canvas.__zoom.applyX(places.nodes.get(id).x) > size().width / 2,
     scale: (factor) => selection.call(behaviour.scaleBy, factor),
     fit: () => centre(places.width / 2, places.height / 2, fitting()),
     begin: () => {
@@ -76,6 +83,7 @@ function connect({ byId, canvas, drawn, edges, panel, view, words }) {
   let pinned = null;
   const show = (id) => {
     panel.replaceChildren(...details(byId.get(id), edges, byId, words, close));
+    panel.classList.toggle("is-left", view.isRight(id));
     panel.hidden = false;
   };
   const close = () => {
@@ -100,7 +108,7 @@ function connect({ byId, canvas, drawn, edges, panel, view, words }) {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
       pin(id);
-      panel.querySelector("a, button").focus();
+      (panel.querySelector("a") ?? panel.querySelector("button")).focus();
     });
     element.addEventListener("mouseenter", () => pinned ?? show(id));
     element.addEventListener("mouseleave", () => {

@@ -85,15 +85,15 @@ def steps(graph: dict[str, Any]) -> tuple[list[Step], list[Step]]:
 def evidence(edge: dict[str, Any]) -> str:
     """Why the edge is believed, in words."""
     words = {
-        "locked": tk._("The repository records it: the content that was read is the content that was written"),
-        "declared": tk._("The repository names the file as an input"),
+        "locked": tk._("Recorded in the repository, same content"),
+        "declared": tk._("Named as an input in the repository"),
         "import": tk._("Imported from another repository"),
-        "hint": tk._("The command names this source"),
+        "hint": tk._("Named in the command"),
     }
     origins = {
-        "harvested": tk._("The repository records it"),
-        "inferred": tk._("Both have the same content"),
-        "asserted": tk._("A person recorded it"),
+        "harvested": tk._("Recorded in the repository"),
+        "inferred": tk._("Concluded from equal content"),
+        "asserted": tk._("Recorded by a person"),
     }
     return str(words.get(edge["evidence"].get("kind")) or origins.get(edge["origin"], edge["origin"]))
 
