@@ -23,7 +23,8 @@ class DemoSettings(Protocol):
     """What the demo must know about the portal.
 
     ``home`` is the portal's folder (the project goes into ``home/demo``, a folder that the portal must allow to be
-    harvested), ``python`` the interpreter of its environment, ``api_token`` a sysadmin's.
+    harvested), ``python`` the interpreter of its environment, ``api_token`` a sysadmin's. ``ckan_url`` is what people
+    open, ``local_ckan_url`` the same portal as this machine reaches it.
     """
 
     @property
@@ -32,6 +33,8 @@ class DemoSettings(Protocol):
     def python(self) -> Path: ...  # noqa: D102
     @property
     def ckan_url(self) -> str: ...  # noqa: D102
+    @property
+    def local_ckan_url(self) -> str: ...  # noqa: D102
     @property
     def mlflow_url(self) -> str: ...  # noqa: D102
     @property
@@ -57,10 +60,11 @@ def run_demo(
     )
     if not project.built:
         console.print(f"  [green]✓[/green] It is there already, in {project.folder}", highlight=False)
-    portal = Portal(settings.ckan_url, settings.api_token)
-    console.print(f"[bold]The portal[/bold]: {portal.url}")
+    shown = settings.ckan_url.rstrip("/")
+    portal = Portal(settings.local_ckan_url, settings.api_token)
+    console.print(f"[bold]The portal[/bold]: {shown}", highlight=False)
     published = publish(portal, project, console)
-    console.print(_summary(portal.url, settings.mlflow_url.rstrip("/"), project, published))
+    console.print(_summary(shown, settings.mlflow_url.rstrip("/"), project, published))
     return published
 
 
@@ -76,7 +80,7 @@ def _summary(portal: str, mlflow: str, project: Project, published: Published) -
         ("  Lineage", f"{dataset}/lineage"),
         ("  Versions", f"{dataset}/versions"),
         ("  Experiments", f"{dataset}/experiments"),
-        ("Harvest job", f"{portal}/harvest/{SOURCE['name']}/job/last"),
+        ("Harvest source", f"{portal}/harvest/{SOURCE['name']}"),
         ("MLflow", f"{mlflow}/#/experiments/{project.experiment_id}"),
         ("Sign in", f"{portal}/user/login"),
         ("Repository", f"git clone {project.url}"),
