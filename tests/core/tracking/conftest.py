@@ -17,7 +17,7 @@ import pytest
 
 from ckanext.mlops.core.mlflow import MlflowClient, Server
 
-RUNS = 25
+RUNS = 15
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while True:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()

@@ -99,7 +99,7 @@ class RegisteredModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A version of a registered model.
+    """A version of a registered model. Its aliases are in :class:`RegisteredModel`: MLflow's search leaves them out.
 
     :param run_id: the run that made it, ``""`` when MLflow does not say
     :param model_id: the logged model (MLflow 3) that it was registered from, or ``""``
@@ -117,7 +117,6 @@ class ModelVersion:
     user: str = ""
     description: str = ""
     tags: dict[str, str] = field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +260,6 @@ def parse_model_version(data: Any) -> ModelVersion:
     found = _message(data, "name", "version")
     logged = re.fullmatch(r"models:/(m-[0-9A-Za-z-]{1,80})", str(found.get("source") or "")[:200])
     stage = clean_text(found.get("current_stage"), 50)
-    aliases = found.get("aliases")
     return ModelVersion(
         name=clean_text(found["name"], 1000),
         version=clean_text(found["version"], 50),
@@ -274,7 +272,6 @@ def parse_model_version(data: Any) -> ModelVersion:
         user=clean_text(found.get("user_id"), 200),
         description=clean_text(found.get("description")),
         tags=_pairs(found.get("tags")),
-        aliases=tuple(clean_text(item, 500) for item in aliases[:_MAX_ENTRIES]) if isinstance(aliases, list) else (),
     )
 
 
