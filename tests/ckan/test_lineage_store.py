@@ -201,13 +201,24 @@ def test_an_editor_asserts_and_withdraws_through_the_api(
 
 
 def test_who_asserted_is_in_the_activity_stream(make_dataset: Callable[..., Any], people: Any, api: Any) -> None:
-    make_dataset(name="survey")
+    survey = make_dataset(name="survey")
     make_dataset(name="table")
     api("package_patch", people.editor, id="table", derived_from=[{"dataset": "survey"}])
     latest = api("package_activity_list", people.editor, id="table")[0]
     assert latest["user_id"] == people.editor.id
-    activity = api("activity_show", people.editor, id=latest["id"])
-    assert "derived_from" in json.dumps(activity["data"]["package"])
+    package = api("activity_data_show", people.editor, id=latest["id"], object_type="package")
+    assert [entry["dataset"] for entry in package["derived_from"]] == [survey["id"]]
+
+
+def test_a_dataset_may_be_asserted_before_it_is_loaded(
+    make_dataset: Callable[..., Any], api: Any, people: Any, asserted: Callable[..., Any]
+) -> None:
+    later = "0e5b1c1e-6f0a-4d0e-9d43-1f2a3b4c5d6e"
+    make_dataset(name="table", derived_from=[{"dataset": later}])
+    assert asserted("table") == []
+    assert api("mlops_lineage_show", people.editor, id="table")["absent"] == 1
+    api("package_create", people.sysadmin, name="survey", id=later, owner_org=people.organization["id"])
+    assert asserted("table") == [("survey", "asserted")]
 
 
 def test_members_and_strangers_cannot_assert(

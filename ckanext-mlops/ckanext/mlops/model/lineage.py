@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -24,6 +25,7 @@ Origin = Literal["harvested", "inferred", "asserted"]
 HARVESTED: Origin = "harvested"
 ASSERTED: Origin = "asserted"
 _BATCH = 1000
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UNSYNCHRONIZED = {"synchronize_session": False}  # edges are read as rows, never held as objects
 _DEFAULTS: dict[str, Any] = {
     "upstream_dataset": None,
@@ -71,9 +73,9 @@ def sync_asserted(package_dict: Mapping[str, Any], session: Session | None = Non
 
     ``package_dict`` is the dataset as ``package_show`` gives it, or as CKAN hands it to ``after_dataset_create`` and
     ``after_dataset_update``. Entries whose origin is ``harvested`` are left out: the versions say these. So are entries
-    that name a dataset which does not exist; :func:`rebuild` finds them when it does. An edge that is no longer
-    asserted is deleted; the dataset's activity stream keeps who changed it. A deleted dataset keeps its edges, so that
-    it has them when it is restored.
+    with a name that no dataset has; :func:`rebuild` finds it when one does. An id is kept in any case: its dataset may
+    be loaded or harvested later. An edge that is no longer asserted is deleted; the dataset's activity stream keeps who
+    changed it. A deleted dataset keeps its edges, so that it has them when it is restored.
     """
     if package_dict.get("state") == "deleted":
         return
@@ -155,13 +157,14 @@ def _sync_asserted(session: Session, dataset_id: str, entries: Iterable[Mapping[
 
 
 def _dataset_ids(session: Session, names: set[str]) -> dict[str, str]:
-    """Ids of the datasets that ``names`` (ids or names) mean; an id wins over an equal name."""
+    """Ids of the datasets that ``names`` mean: ids, names, and UUIDs of datasets that may come."""
     if not names:
         return {}
     package = model.Package
     wanted = sa.or_(package.id == sa.any_(texts(names)), package.name == sa.any_(texts(names)))
     rows = session.execute(sa.select(package.id, package.name).where(wanted)).all()
-    return {row.name: row.id for row in rows} | {row.id: row.id for row in rows}
+    found = {row.name: row.id for row in rows} | {row.id: row.id for row in rows}
+    return {name: name for name in names if _UUID.fullmatch(name)} | found
 
 
 def _store(

@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { joinEdges, place, safeHref, shorten } from "./graph.js";
+
+const edge = (upstream, downstream, origin = "harvested") => ({ upstream, downstream, origin });
+
+test("edges between two nodes are drawn once, in the style of the strongest origin", () => {
+  const joined = joinEdges([edge("a", "b", "asserted"), edge("a", "b"), edge("b", "a", "inferred")]);
+  assert.deepEqual(joined.map(({ origin, facts }) => [origin, facts.length]), [["harvested", 2], ["inferred", 1]]);
+});
+
+test("what something was made from is left of it", () => {
+  const nodes = ["a", "b", "c"].map((id) => ({ id }));
+  const { nodes: places, edges } = place(nodes, joinEdges([edge("a", "b"), edge("b", "c"), edge("a", "c")]));
+  assert.ok(places.get("a").x < places.get("b").x && places.get("b").x < places.get("c").x);
+  assert.equal(edges.length, 3);
+});
+
+test("cycles and self-loops have places", () => {
+  const { nodes, edges } = place([{ id: "a" }, { id: "b" }], joinEdges([edge("a", "b"), edge("b", "a"), edge("a", "a")]));
+  for (const { x, y } of nodes.values()) assert.ok(Number.isFinite(x) && Number.isFinite(y));
+  assert.ok(edges.every(({ points }) => points.length > 1));
+});
+
+test("only web addresses and this site become links", () => {
+  const base = "https://portal.example/dataset/x";
+  assert.equal(safeHref("/dataset/y", base), "https://portal.example/dataset/y");
+  assert.equal(safeHref("https://data.example/1", base), "https://data.example/1");
+  for (const bad of ["javascript:alert(1)", " JavaScript:alert(1)", "data:text/html,x", "file:///etc/passwd", "http://[", ""]) {
+    assert.equal(safeHref(bad, base), "");
+  }
+});
+
+test("titles are cut between code points", () => {
+  assert.equal(shorten("titanic", 7), "titanic");
+  assert.equal(shorten("titanic", 4), "tit…");
+  assert.equal(shorten("🚢🚢🚢", 2), "🚢…");
+});
