@@ -7,7 +7,7 @@ import time
 import pytest
 
 from ckanext.mlops.core.errors import AddressRefused, FetchFailed, LimitExceeded
-from ckanext.mlops.core.mirror import Policy, update_mirror
+from ckanext.mlops.core.mirror import Policy, git_environment, update_mirror
 
 
 @pytest.fixture
@@ -83,6 +83,9 @@ def test_a_promisor_remote_in_the_repository_is_never_asked(repository, make, mi
     )
     with pytest.raises(FetchFailed, match="damaged or missing"):
         update_mirror(str(repository.path), mirrors, policy=policy)
+    # The environment of readers asks nobody either, even in such a folder.
+    command = ["git", "--git-dir", repository.path / ".git", "cat-file", "-p", blob]
+    assert subprocess.run(command, env=git_environment(), capture_output=True, check=False).returncode != 0
 
 
 def test_an_include_of_a_foreign_file_does_not_show_its_content(repository, mirrors, policy, tmp_path):
