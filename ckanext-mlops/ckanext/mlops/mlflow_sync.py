@@ -188,19 +188,21 @@ class _Copier:
 
     def _news(self, ids: list[str], since: datetime.datetime) -> None:
         started, moment = self.clock(), int(since.replace(tzinfo=datetime.UTC).timestamp() * 1000)
-        before = self.report.runs
+        seen: set[str] = set()
         for question, deleted in (
-            (f"attributes.end_time > {moment}", True),
-            (f"attributes.start_time > {moment}", True),
-            ("attributes.status = 'RUNNING'", True),
-            ("", "only"),
+            (f"attributes.end_time > {moment}", False),
+            (f"attributes.start_time > {moment}", False),
+            ("attributes.status = 'RUNNING'", False),
+            ("", True),
         ):
-            for batch in _groups(self.client.runs(ids, question, deleted=deleted), _BATCH):  # type: ignore[arg-type]
+            found = self.client.runs(ids, question, deleted="only" if deleted else False)
+            for batch in _groups((run for run in found if run.run_id not in seen), _BATCH):
                 self._store(batch)
+                seen.update(run.run_id for run in batch)
         self._by_id(ids, facts.doubtful_runs(self.session, self.server, ids, started))
         facts.experiments_read(self.session, self.server, ids, started, all_runs=False)
         self.session.commit()
-        log.info("%s: %d experiments, %d runs read again", self.server, len(ids), self.report.runs - before)
+        log.info("%s: %d experiments, %d runs read again", self.server, len(ids), len(seen))
 
     def _single_runs(self, targets: list[str], covered: set[str]) -> None:
         """The runs that are linked one by one, outside the experiments that were read."""

@@ -91,6 +91,7 @@ def mlflow_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
             *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "a")),
         ],
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # no use for its background workers
         stdout=log,
         stderr=log,
         start_new_session=True,
@@ -106,7 +107,7 @@ def mlflow_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _wait_until_healthy(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if requests.get(f"{uri}/health", timeout=2).ok:

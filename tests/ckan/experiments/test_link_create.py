@@ -143,7 +143,7 @@ def test_a_broken_server_is_named_and_its_answer_is_not_repeated(api, people, da
         assert "html" not in message
 
 
-def test_a_hostile_answer_is_stored_harmlessly(api, people, dataset, fault):
+def test_a_hostile_answer_is_stored_harmlessly_and_can_be_shown(api, people, dataset, fault, page):
     """Numbers that JSON cannot hold, NUL, half surrogates, a huge value: PostgreSQL's JSONB refuses most of them."""
     run = {
         "info": {"run_id": "a" * 32, "experiment_id": "1", "run_name": "x\0\ud800<b>", "status": "FINISHED"},
@@ -159,3 +159,6 @@ def test_a_hostile_answer_is_stored_harmlessly(api, people, dataset, fault):
     assert made["run"]["metrics"] == {"m": "NaN", "i": "Infinity", "?": "NaN"}
     assert len(made["run"]["params"]["long"]) == 8000
     assert made["experiment"]["name"] == "e?"
+    body = page("/dataset/titanic/experiments").body
+    assert "x?&lt;b&gt;" in body
+    assert ">∞</td>" in body

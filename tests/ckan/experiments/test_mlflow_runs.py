@@ -17,7 +17,9 @@ def experiment(api, people, dataset, tracking):
     ]
     for position, (name, metrics, params, status) in enumerate(rows):
         metrics = {key: "NaN" if value != value else value for key, value in metrics.items()}
-        tracking.run(found, name, metrics=metrics, params=params, status=status, start=1_600_000_000_000 + position)
+        tracking.run(
+            found, name, metrics=metrics, params=params, status=status, start=1_600_000_000_000 + 1000 * position
+        )
     api("mlops_link_create", people.editor, id="titanic", server="lab", kind="experiment", target=found)
     return found
 

@@ -56,7 +56,10 @@ def mlops_link_delete(context: Context, data_dict: DataDict) -> AuthResult:
 
 def mlops_server_list(context: Context, data_dict: DataDict) -> AuthResult:
     """Every signed-in user: the answer holds names and health, no address with credentials."""
-    return {"success": True}
+    # CKAN 2.12 passes an AnonymousUser object, which its own check takes for a signed-in user.
+    if context.get("user"):
+        return {"success": True}
+    return {"success": False, "msg": tk._("You must be signed in to see the MLflow servers")}
 
 
 def mlops_mlflow_sync(context: Context, data_dict: DataDict) -> AuthResult:
