@@ -7,6 +7,7 @@ index and Redis), which most fixtures below imply.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -72,6 +73,25 @@ def app(_wsgi: Any, loaded: None) -> helpers.CKANTestApp:
     """A browser without cookies. Tests that change plugins use CKAN's ``make_app``."""
     ckan_settings["testing"] = True
     return helpers.CKANTestApp(_wsgi)
+
+
+@pytest.fixture
+def sign_in(app: helpers.CKANTestApp) -> Callable[[Person], helpers.CKANTestApp]:
+    """The browser, signed in with the form as a person does; CSRF tokens are asked for as in production."""
+
+    def enter(person: Person) -> helpers.CKANTestApp:
+        form = app.get("/user/login", status=200).body
+        token = re.search(r'name="_csrf_token"[^>]*value="([^"]+)"', form)
+        assert token is not None
+        app.post(
+            "/user/login",
+            data={"login": person.name, "password": PASSWORD, "_csrf_token": token[1]},
+            follow_redirects=False,
+            status=302,
+        )
+        return app
+
+    return enter
 
 
 @pytest.fixture

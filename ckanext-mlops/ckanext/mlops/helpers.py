@@ -151,4 +151,4 @@ def mlops_other_items(resource: Mapping[str, Any], schema: Mapping[str, Any] | N
 def _context() -> Context:
     user = tk.current_user
     found = {"user": user.name, "auth_user_obj": user} if user.is_authenticated else {"user": "", "auth_user_obj": None}
-    return cast(Context, {"session": model.Session(), **found})
+    return cast(Context, {"session": model.Session, **found})

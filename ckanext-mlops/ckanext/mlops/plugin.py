@@ -52,11 +52,11 @@ class MlopsPlugin(p.SingletonPlugin):
 
     def after_dataset_create(self, context: Context, pkg_dict: dict[str, Any]) -> None:
         """Keep the lineage index, in the transaction that creates the dataset."""
-        lineage.sync_asserted(pkg_dict, context["session"])
+        lineage.sync_asserted(pkg_dict)
 
     def after_dataset_update(self, context: Context, pkg_dict: dict[str, Any]) -> None:
         """Keep the lineage index, in the transaction that changes the dataset."""
-        lineage.sync_asserted(pkg_dict, context["session"])
+        lineage.sync_asserted(pkg_dict)
 
     def before_dataset_index(self, pkg_dict: dict[str, Any]) -> dict[str, Any]:
         """Our facets and words."""

@@ -22,7 +22,8 @@ _MAX_HASH = 300
 _MAX_SIZE = 2**63 - 1
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _COMMIT = re.compile(r"[0-9A-Fa-f]{7,64}")
-_SCP = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_][A-Za-z0-9_.-]*:(?!//)[^\s:]+")
+# Without a user the host needs a dot: "javascript:x" is no address.
+_SCP = re.compile(r"(?:\w[\w.-]*@\w[\w.-]*|\w[\w-]*\.[\w.-]+):(?!//)[^\s:]+", re.ASCII)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _REPOSITORY_SCHEMES = ("https", "http", "ssh", "git", "file")
 _SECRET = re.compile(
@@ -139,17 +140,21 @@ def hash_algorithm(value: str) -> str:
     return value
 
 
-def size(value: Any) -> int:
-    """A number of bytes."""
-    if isinstance(value, float) and not value.is_integer():
-        raise tk.Invalid(tk._("Not a whole number of bytes"))
+def size(key: FlattenKey, data: FlattenDataDict, errors: FlattenErrorDict, context: Context) -> None:
+    """A number of bytes; nought is one, nothing is none."""
+    value = data.get(key)
+    if value in (None, "", tk.missing):
+        data.pop(key, None)
+        raise tk.StopOnError
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
         raise tk.Invalid(tk._("Not a whole number of bytes")) from None
+    if number != value and not isinstance(value, str):
+        raise tk.Invalid(tk._("Not a whole number of bytes"))
     if not 0 <= number <= _MAX_SIZE:
         raise tk.Invalid(tk._("Not a size: from 0 to {most} bytes").format(most=_MAX_SIZE))
-    return number
+    data[key] = number
 
 
 def storage_path(value: str) -> str:

@@ -24,7 +24,7 @@ def index(id: str) -> str:  # noqa: A002 CKAN's routes name it so
         {}, {"id": package["id"], "limit": PER_PAGE + 1, "offset": (number - 1) * PER_PAGE}
     )
     rows = found["results"]
-    for row, older in zip(rows, [*rows[1:], None], strict=True):
+    for row, older in zip(rows, [*rows[1:], None], strict=False):
         row["changes"] = None if older is None else versions.changes(row["facts"], older["facts"])
     return tk.render(
         "mlops/versions.html",

@@ -1,0 +1,127 @@
+"""Who may do what: every action, as everybody, on a public and on a private dataset. A new action belongs here."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+
+import pytest
+from ckan import authz, logic, model
+from ckan.tests import helpers
+
+from ckanext.mlops.model import Link, versions
+
+READERS_OF_PRIVATE = {"member", "editor", "admin", "sysadmin"}
+EVERYBODY = {"anonymous", "outsider"} | READERS_OF_PRIVATE
+EDITORS = {"editor", "admin", "sysadmin"}
+SIGNED_IN = EVERYBODY - {"anonymous"}
+
+#: action → (who may on a public dataset, who may on a private one)
+MATRIX = {
+    "mlops_harvest_preview": (EDITORS, EDITORS),
+    "mlops_lineage_show": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_link_create": (EDITORS, EDITORS),
+    "mlops_link_delete": (EDITORS, EDITORS),
+    "mlops_link_list": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_mlflow_sync": ({"sysadmin"}, {"sysadmin"}),
+    "mlops_run_list": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_server_list": (SIGNED_IN, SIGNED_IN),
+    "mlops_version_list": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_version_show": (EVERYBODY, READERS_OF_PRIVATE),
+}
+#: They take no arguments, and need no schema.
+WITHOUT_ARGUMENTS = {"mlops_server_list"}
+
+
+def actions():
+    logic.get_action("package_show")  # fills the registry
+    return {name for name in logic._actions if name.startswith("mlops_")}
+
+
+def test_every_action_is_in_the_matrix():
+    assert actions() == set(MATRIX)
+
+
+@pytest.mark.parametrize("action", sorted(MATRIX))
+def test_every_action_has_an_auth_function_a_schema_and_help(action):
+    function = logic.get_action(action)
+    assert action in authz.auth_functions_list()
+    assert ":return" in (function.__doc__ or "") or action == "mlops_link_delete"
+    names = set()
+    while function is not None:
+        names.add(function.__code__.co_qualname)
+        function = getattr(function, "__wrapped__", None)
+    validated = any(name.startswith("validate.") for name in names)
+    assert validated != (action in WITHOUT_ARGUMENTS)
+
+
+class World:
+    """One dataset with a version and a link, and a harvest source; all of it private or all public."""
+
+    def __init__(self, people, make_dataset, private):
+        self.package = make_dataset(name="titanic", private=private)
+        # The address is refused before anything is read: whoever gets that far was allowed to.
+        self.source = helpers.call_action(
+            "harvest_source_create",
+            {"user": people.sysadmin.name},
+            name="source",
+            title="Source",
+            url="http://127.0.0.1:1/o/r",
+            source_type="dvc",
+            owner_org=people.organization["id"],
+        )
+        self.version = str(uuid.uuid4())
+        row = {"id": self.version, "digest": "x", "commit": "c" * 40, "facts": {}}
+        versions.store(model.Session(), self.package["id"], [row])
+        model.Session.commit()
+
+    def arguments(self, action):
+        package = {"id": self.package["id"]}
+        return {
+            "mlops_harvest_preview": {"id": self.source["id"]},
+            "mlops_link_create": package | {"server": "nowhere", "target": "x"},
+            "mlops_link_delete": {"id": self.new_link() if action == "mlops_link_delete" else ""},
+            "mlops_mlflow_sync": {},
+            "mlops_server_list": {},
+            "mlops_version_show": {"id": self.version},
+        }.get(action, package)
+
+    def new_link(self):
+        link = Link(
+            id=str(uuid.uuid4()),
+            package_id=self.package["id"],
+            server="lab",
+            kind="run",
+            target=str(uuid.uuid4()),
+            relation="used",
+            created=datetime.datetime(2026, 1, 1),  # noqa: DTZ001 naive UTC, as CKAN stores it
+        )
+        model.Session.add(link)
+        model.Session.commit()
+        return link.id
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+def test_the_matrix(people, make_dataset, api, refused, private):
+    """All in one test: the catalog is the same, and a wrong cell names itself."""
+    world = World(people, make_dataset, private)
+    wrong = []
+    for action, allowed in MATRIX.items():
+        for role, person in people.all().items():
+            try:
+                api(action, person, **world.arguments(action))
+                answer = "allowed"
+            except refused as error:
+                # "Not found" would be as good a refusal, but these ids exist: it must be a clear one.
+                answer = "refused" if error.status == 403 else "allowed" if error.status == 409 else str(error)
+            expected = "allowed" if role in allowed[private] else "refused"
+            if answer != expected:
+                wrong.append(f"{action} as {role}: {answer}, expected {expected}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("action", sorted(set(MATRIX) - {"mlops_mlflow_sync", "mlops_server_list"}))
+def test_what_does_not_exist_is_not_found(people, api, refused, action):
+    with pytest.raises(refused) as caught:
+        api(action, people.sysadmin, id="nothing-of-that-name", server="lab", target="x")
+    assert caught.value.status == 404
