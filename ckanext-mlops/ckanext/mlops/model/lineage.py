@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 from ckan import model
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import naming
@@ -188,17 +188,24 @@ def _store(
         .values(current=False),
         execution_options=_UNSYNCHRONIZED,
     )
-    statement = insert(Edge.__table__)
-    statement = statement.on_conflict_do_update(
+    for start in range(0, len(ids), _BATCH):
+        session.execute(_upsert([rows[each] for each in ids[start : start + _BATCH]]))
+    return ids
+
+
+def _upsert(rows: list[dict[str, Any]]) -> Insert:
+    """One statement for all ``rows``, sent as one JSON parameter: the driver would send them one by one."""
+    table = Edge.__table__
+    types = [sa.column(column.name, column.type) for column in table.columns]
+    records = sa.func.jsonb_to_recordset(sa.literal(rows, JSONB)).table_valued(*types).render_derived(with_types=True)
+    statement = insert(Edge).from_select([column.name for column in table.columns], sa.select(records))
+    return statement.on_conflict_do_update(
         index_elements=["id"],
         set_={
             **{name: statement.excluded[name] for name in _REFRESHED},
             "last_seen": sa.func.greatest(Edge.last_seen, statement.excluded.last_seen),
         },
     )
-    for start in range(0, len(ids), _BATCH):
-        session.execute(statement, [rows[each] for each in ids[start : start + _BATCH]])
-    return ids
 
 
 def _row(dataset_id: str, origin: Origin, edge: Mapping[str, Any], now: datetime.datetime) -> dict[str, Any]:
@@ -212,8 +219,8 @@ def _row(dataset_id: str, origin: Origin, edge: Mapping[str, Any], now: datetime
     row |= {
         "downstream_dataset": dataset_id,
         "origin": origin,
-        "first_seen": first_seen,
-        "last_seen": edge.get("last_seen") or max(now, first_seen),
+        "first_seen": first_seen.isoformat(),
+        "last_seen": (edge.get("last_seen") or max(now, first_seen)).isoformat(),
     }
     row["id"] = edge_id(
         dataset_id,
