@@ -115,7 +115,7 @@ def _tags(space: Workspace) -> list[str]:
 
 
 def _until(condition, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not condition():
         assert process.poll() is None, "the first build ended before it could be killed"
         assert time.monotonic() < deadline
