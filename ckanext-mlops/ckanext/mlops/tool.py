@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,14 +18,12 @@ from ckanext.mlops.core import Reading, Selection, read_repository
 from ckanext.mlops.core.address import Policy
 from ckanext.mlops.core.differences import compare
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.core.lineage import relate
 from ckanext.mlops.core.mirror import update_mirror
 from ckanext.mlops.core.records import Snapshot, to_dict
 from ckanext.mlops.core.tables import metrics_table, params_table
-from ckanext.mlops.tool_render import dag_text, differences_text, summary_text, table_text
+from ckanext.mlops.tool_render import dag_text, differences_text, read_json, summary_text, table_text
 
 F = TypeVar("F", bound=Callable[..., Any])
-SCHEMA = "ckan-mlops/read/1"
 
 
 def _mirrors() -> Path:
@@ -110,23 +108,8 @@ def read(
         for line in summary_text(reading):
             click.echo(line)
         return
-    for part in _json(reading):
+    for part in read_json(reading):
         click.echo(part, nl=False)
-
-
-def _json(reading: Reading) -> Iterator[str]:
-    """The document of ``read --json``, snapshot by snapshot."""
-    head = {
-        "schema": SCHEMA,
-        "repository": to_dict(reading.repository),
-        "problems": [to_dict(problem) for problem in reading.problems],
-    }
-    yield json.dumps(head, indent=1)[:-2] + ',\n "snapshots": ['
-    for number, snapshot in enumerate(reading):
-        record = {**to_dict(snapshot), "edges": [to_dict(edge) for edge in relate(snapshot)]}
-        text = json.dumps(record, indent=1, ensure_ascii=False).replace("\n", "\n  ")
-        yield (",\n  " if number else "\n  ") + text
-    yield "\n ]\n}\n"
 
 
 def _table_options(command: Callable[..., Any]) -> Any:

@@ -11,8 +11,10 @@ from typing import Any
 from ckanext.mlops.core import Reading
 from ckanext.mlops.core.differences import Difference
 from ckanext.mlops.core.lineage import relate
-from ckanext.mlops.core.records import Snapshot
+from ckanext.mlops.core.records import Snapshot, to_dict
 from ckanext.mlops.core.tables import Table, flatten
+
+SCHEMA = "ckan-mlops/read/1"
 
 
 def table_text(table: Table, form: str) -> str:
@@ -155,3 +157,18 @@ def summary_text(reading: Reading) -> Iterator[str]:
         f"{len(reading.revisions)} revisions, {len(reading)} distinct trees, {stages} stages, {outputs} outputs, "
         f"{problems} problems"
     )
+
+
+def read_json(reading: Reading) -> Iterator[str]:
+    """The document of ``read --json`` in parts, snapshot by snapshot."""
+    head = {
+        "schema": SCHEMA,
+        "repository": to_dict(reading.repository),
+        "problems": [to_dict(problem) for problem in reading.problems],
+    }
+    yield json.dumps(head, indent=1)[:-2] + ',\n "snapshots": ['
+    for number, snapshot in enumerate(reading):
+        record = {**to_dict(snapshot), "edges": [to_dict(edge) for edge in relate(snapshot)]}
+        text = json.dumps(record, indent=1, ensure_ascii=False).replace("\n", "\n  ")
+        yield (",\n  " if number else "\n  ") + text
+    yield "\n ]\n}\n"

@@ -139,9 +139,9 @@ class DocumentParser:
         stages: dict[str, Block] = {}
         lines: dict[str, int] = {}
         for key, start, end in _cuts(text):
-            if key in top:
-                raise _Unusual
             header = _HEADER.match(text, start)
+            if key in top or (key == "stages" and header is None):
+                raise _Unusual
             if header is None:
                 top[key] = self._block(key, text[start:end]).value
             elif stages:

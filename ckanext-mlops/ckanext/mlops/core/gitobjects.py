@@ -170,13 +170,21 @@ class GitObjects:
     def run(self, arguments: Sequence[str]) -> bytes:
         """Output of a reading Git command."""
         deadline = min(self._deadline, time.monotonic() + 600)
-        return run_git(
-            [f"--git-dir={self.git_dir}", *arguments],
-            self._environment,
-            deadline=deadline,
-            what=self.git_dir.name,
-            max_output=256_000_000,
-        )
+        try:
+            return run_git(
+                [f"--git-dir={self.git_dir}", *arguments],
+                self._environment,
+                deadline=deadline,
+                what=self.git_dir.name,
+                max_output=256_000_000,
+            )
+        except FetchFailed:
+            self._check_time()
+            raise
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise LimitExceeded(f"reading took more than {self.limits.seconds:g} seconds")
 
     def read(self, oids: Iterable[str], max_bytes: int) -> Iterator[GitObject]:
         """The objects, in the order asked; those above ``max_bytes`` are of kind ``large`` and not read.
@@ -192,8 +200,7 @@ class GitObjects:
         yield from self.read(oids, -1)
 
     def _window(self, oids: Sequence[str], max_bytes: int) -> Iterator[GitObject]:
-        if time.monotonic() > self._deadline:
-            raise LimitExceeded(f"reading took more than {self.limits.seconds:g} seconds")
+        self._check_time()
         here = [oid for oid in oids if oid in self.local] if self.partial else oids
         try:
             facts = dict(self._ask("info", here))

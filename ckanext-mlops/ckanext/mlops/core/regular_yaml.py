@@ -16,7 +16,7 @@ from typing import Any
 _LINE = re.compile(r"( *)(- )?(?:([A-Za-z_][A-Za-z0-9_./@+-]*):( .*)?|([^\n]*))(?:\n|\Z)")
 _TEXT = re.compile(r"[\n -~]*")
 _FIRST = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./$(-+")
-_WORDS = frozenset("true True TRUE false False FALSE null Null NULL".split())
+_WORDS = frozenset(["true", "True", "TRUE", "false", "False", "FALSE", "null", "Null", "NULL"])
 _MAX_COLUMN = 60
 
 Line = tuple[str, str, str, str, str]

@@ -19,6 +19,7 @@ from typing import Any, cast
 from .errors import ContentError
 from .limits import Limits
 
+_MAX_TEXT = 20_000_000
 _INSTALL = "install the package with its extra 'dvc'"
 
 
@@ -55,7 +56,7 @@ def resolve(
     :param blob: path to the object id of the file there, ``""`` for none
     :param values: ``(object id, path)`` to a file's parsed values; raises ContentError
     """
-    shim = _Tree(blob, values)
+    shim = _Tree(blob, values, definition)
     result = Resolved(looked=shim.looked)
     try:
         from dvc.parsing import DataResolver
@@ -64,12 +65,13 @@ def resolve(
         return result
     logging.getLogger("dvc.parsing").setLevel(logging.ERROR)
     try:
+        shim.check()
         resolver = DataResolver(cast(Any, _Repository(shim)), folder, definition)
         _sections(resolver, result)
     except Exception as error:
         result.problem = f"templates cannot be resolved: {_reason(error)}"
         return result
-    made = 0
+    made = size = 0
     for group, entry in resolver.definitions.items():
         try:
             made += _expected(entry, limits.generated)
@@ -77,7 +79,11 @@ def resolve(
                 raise ContentError(f"foreach and matrix make more than {limits.generated} stages")
             names = list(entry.get_generated_names()) if hasattr(entry, "get_generated_names") else [str(group)]
             for name in names:
-                result.stages[name] = resolver.resolve_one(name)[name]
+                resolved = resolver.resolve_one(name)[name]
+                size += _text_size(resolved)
+                if size > _MAX_TEXT:
+                    raise ContentError(f"the stages come to more than {_MAX_TEXT:,} characters")
+                result.stages[name] = resolved
                 result.groups[name] = str(group)
         except Exception as error:
             result.failed[str(group)] = _reason(error)
@@ -109,6 +115,25 @@ def _expected(entry: Any, most: int) -> int:
     return prod(sizes)
 
 
+def _text_size(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_text_size, value.values()))
+    return sum(map(_text_size, value)) if isinstance(value, list) else 1
+
+
+def _most_references(value: Any) -> int:
+    """The largest number of ``${}`` in one text."""
+    if isinstance(value, str):
+        return value.count("${")
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return 0
+    return max(map(_most_references, value), default=0)
+
+
 def _reason(error: Exception) -> str:
     return " ".join((str(error) or type(error).__name__).split())[:300]
 
@@ -129,9 +154,13 @@ class _Tree:
 
     sep = "/"
 
-    def __init__(self, blob: Callable[[str], str], values: Callable[[str, str], Any]) -> None:
+    def __init__(
+        self, blob: Callable[[str], str], values: Callable[[str, str], Any], definition: dict[str, Any]
+    ) -> None:
         self._blob = blob
         self._values = values
+        self._references = _most_references(definition)
+        self._size = _text_size(definition)
         self.looked: dict[str, str] = {}
 
     def join(self, *parts: str) -> str:
@@ -162,7 +191,15 @@ class _Tree:
         oid = self._oid(path)
         if not oid:
             raise FileNotFoundError(path)
-        return io.StringIO(json.dumps(self._values(oid, path)))
+        text = json.dumps(self._values(oid, path))
+        self._size += len(text)
+        self.check()
+        return io.StringIO(text)
+
+    def check(self) -> None:
+        """Refuse a text that could grow beyond bounds: no reference stands for more than all values together."""
+        if self._references * self._size > _MAX_TEXT:
+            raise ContentError(f"one text has {self._references} references to {self._size:,} characters of values")
 
     def _oid(self, path: str) -> str:
         path = posixpath.normpath(path)
