@@ -30,6 +30,8 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.model import lineage, versions
 from ckanext.mlops.model.tables import Edge, Version
 
+_COLUMNS = ("url", "name", "description", "format", "mimetype", "hash", "size")
+_NULLABLE = ("name", "mimetype", "size")
 _UNSYNCHRONIZED = {"synchronize_session": False}
 
 
@@ -52,8 +54,8 @@ def apply(harvest_object: HarvestObject, user: str) -> Applied:
     :raises NotApplied: another source has the dataset
     :raises ckan.logic.ValidationError: CKAN does not accept the dataset; nothing was written
     """
-    session = model.Session
-    change = memory.change_of(harvest_object.content)
+    session = model.Session()
+    change = memory.change_of(str(harvest_object.content or ""))
     if change.after is None:
         raise NotApplied(f"{change.guid}: the harvest object says nothing to write.")
     dataset = _for_portal(change.after)
@@ -67,7 +69,7 @@ def apply(harvest_object: HarvestObject, user: str) -> Applied:
     if before is not None and before.gathered > harvest_object.gathered:
         return Applied(package_id, written=False)
     portal = _portal(package_id)
-    merged, conflicts = dict(dataset.package), []
+    merged, conflicts = dict(dataset.package), list[ownership.Conflict]()
     if portal is not None:
         harvested = _remembered(before)
         merged, conflicts = ownership.merge(harvested, dataset.package, portal)
@@ -80,6 +82,7 @@ def apply(harvest_object: HarvestObject, user: str) -> Applied:
         session.flush()
         tk.get_action("package_create")(_context(user), merged)
     elif ownership.changed(merged, portal):
+        _clear(session, merged, portal)
         merged = _filled(merged)
         merged.pop("metadata_modified", None)
         tk.get_action("package_update")(_context(user), merged)
@@ -114,7 +117,7 @@ def refresh_refs(session: Session, objects: Mapping[str, str], moved: Mapping[st
 
 
 def _context(user: str) -> Context:
-    return {"model": model, "session": model.Session, "user": user, "ignore_auth": True}
+    return {"session": model.Session(), "user": user, "ignore_auth": True}
 
 
 def _portal(package_id: str) -> dict[str, Any] | None:
@@ -127,7 +130,7 @@ def _portal(package_id: str) -> dict[str, Any] | None:
 
 def _remembered(before: HarvestObject | None) -> dict[str, Any] | None:
     try:
-        return _for_portal(memory.dataset_of(before.content)).package if before is not None else None
+        return _for_portal(memory.dataset_of(str(before.content or ""))).package if before is not None else None
     except ValueError:
         return None
 
@@ -217,8 +220,9 @@ def _mark(
     extras = memory.state_of(change)
     if conflicts:
         extras[memory.CONFLICTS] = json.dumps([conflict.to_dict() for conflict in conflicts], default=str)
-    harvest_object.current = True
-    harvest_object.package_id = package_id
+    marked: Any = harvest_object
+    marked.current = True
+    marked.package_id = package_id
     for key, value in extras.items():
         session.add(HarvestObjectExtra(harvest_object_id=harvest_object.id, key=key, value=value))
 
@@ -230,6 +234,20 @@ def _filled(package: Mapping[str, Any]) -> dict[str, Any]:
         {key: value for key, value in resource.items() if value not in ("", None)} for resource in package["resources"]
     ]
     return filled
+
+
+def _clear(session: Session, merged: Mapping[str, Any], portal: Mapping[str, Any]) -> None:
+    """Empty the columns of resources that have a value in the portal and none any more.
+
+    CKAN leaves a column alone when an update does not name it, and validators of schemas drop empty values.
+    """
+    before = {resource["id"]: resource for resource in portal["resources"]}
+    for resource in merged["resources"]:
+        known = before.get(resource["id"], {})
+        empty = [key for key in _COLUMNS if known.get(key) not in ("", None) and resource.get(key) in ("", None)]
+        row = session.get(model.Resource, resource["id"]) if empty else None
+        for key in empty:
+            setattr(row, key, None if key in _NULLABLE else "")
 
 
 def _free_name(session: Session, dataset: Dataset) -> str:

@@ -74,7 +74,7 @@ def preview(source: str, config: str, as_json: bool) -> None:
             if "/" not in source and ":" not in source:
                 raise
             settings = gather.configuration(config)
-            prepared = gather.prepare(model.Session, source, settings, source_id=None, progress=_say)
+            prepared = gather.prepare(model.Session(), source, settings, source_id=None, progress=_say)
     except (MlopsError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     finally:
@@ -112,7 +112,7 @@ def rebuild() -> None:
     from ckanext.mlops import memory
     from ckanext.mlops.model import lineage as edges
 
-    counts = edges.rebuild(model.Session, memory.all_edges(model.Session()))
+    counts = edges.rebuild(model.Session(), memory.all_edges(model.Session()))
     model.Session.commit()
     click.echo(f"{counts['edges']:,} edges of {counts['datasets']:,} datasets")
 

@@ -67,7 +67,7 @@ def find_source(name: str) -> HarvestSource:
 
     :raises NoSource: none, several, or of another type
     """
-    session = model.Session
+    session = model.Session()
     package = model.Package.get(name)
     found = session.get(HarvestSource, package.id) if package else None
     if found is None:
@@ -91,14 +91,14 @@ def harvest(source: HarvestSource, *, progress: Progress, step: Step) -> Report:
     """
     if not source.active:
         raise NoSource(f"The harvest source {source.title or source.id} is not active; activate it first.")
-    source_id = source.id
+    source_id = str(source.id)
     job = _unfinished(source_id)
     if job is not None and job.gather_finished is not None:
         progress(f"finishing harvest job {job.id}, which was interrupted")
-        _import(job.id, step)
+        _import(str(job.id), step)
         _finish(source_id)
         job = None
-    job_id = job.id if job else _new_job(source_id)
+    job_id = str(job.id) if job else _new_job(source_id)
     prepared = _gather(job_id, progress)
     _import(job_id, step)
     _finish(source_id)
@@ -128,7 +128,7 @@ def _gather(job_id: str, progress: Progress) -> Prepared | None:
 
 
 def _import(job_id: str, step: Step) -> None:
-    session = model.Session
+    session = model.Session()
     waiting = sa.select(HarvestObject.id).where(
         HarvestObject.harvest_job_id == job_id, HarvestObject.state.not_in(_DONE)
     )
@@ -139,7 +139,7 @@ def _import(job_id: str, step: Step) -> None:
         step(number, len(ids), harvest_object.guid)
         if harvest_object.state not in _DONE:
             queue.fetch_and_import_stages(harvester, harvest_object)
-        session.remove()
+        model.Session.remove()
 
 
 def _finish(source_id: str) -> None:
@@ -147,7 +147,7 @@ def _finish(source_id: str) -> None:
 
 
 def _report(job_id: str, prepared: Prepared | None) -> Report:
-    session = model.Session
+    session = model.Session()
     problems = sa.select(HarvestGatherError.message).where(HarvestGatherError.harvest_job_id == job_id)
     messages = list(session.scalars(problems.order_by(HarvestGatherError.created)))
     if prepared is None:
@@ -185,7 +185,7 @@ def _result(change: Change, name: str, error: str, kept: tuple[str, ...]) -> Res
 
 def _context() -> Context:
     user = tk.get_action("get_site_user")({"ignore_auth": True}, {})
-    return {"model": model, "session": model.Session, "user": user["name"], "ignore_auth": True}
+    return {"session": model.Session(), "user": user["name"], "ignore_auth": True}
 
 
 def _now() -> datetime.datetime:

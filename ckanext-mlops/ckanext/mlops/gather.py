@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 from ckan import authz, model
@@ -93,8 +94,8 @@ def read(url: str, config: SourceConfig, progress: Progress = log.info) -> Readi
     progress(
         f"{opened.repository.name}: reading {len(opened):,} distinct states of {len(opened.revisions):,} revisions"
     )
-    snapshots = selection.revisions(opened, config.branches, config.git_tags)
-    snapshots = selection.select(snapshots, include=config.include, exclude=config.exclude, subfolder=config.subfolder)
+    shown_revisions = selection.revisions(opened, config.branches, config.git_tags)
+    snapshots = selection.select(shown_revisions, include=config.include, exclude=config.exclude, subfolder=config.subfolder)
     return Reading(opened.repository, snapshots, list(opened.problems))
 
 
@@ -145,10 +146,10 @@ def gather(job: HarvestJob, progress: Progress = log.info, *, wait: float = 600.
     :param wait: seconds for another process that reads the same source
     :raises MlopsError, ConfigError: nothing could be read; nothing was stored
     """
-    session = model.Session
+    session = model.Session()
     source = job.source
     with locked(source.id, wait):
-        _forget(session, job.id)
+        _forget(session, str(job.id))
         config = configuration(source.config)
         owner_org = _owner(session, source, config)
         prepared = prepare(
@@ -164,10 +165,10 @@ def preview(source: HarvestSource, progress: Progress = log.info) -> Prepared:
 
     :raises MlopsError, ConfigError: nothing could be read
     """
-    session = model.Session
-    config = configuration(source.config)
+    session = model.Session()
+    config = configuration(str(source.config or ""))
     owner_org = _owner(session, source, config)
-    return prepare(session, source.url.strip(), config, source_id=source.id, owner_org=owner_org, progress=progress)
+    return prepare(session, source.url.strip(), config, source_id=str(source.id), owner_org=owner_org, progress=progress)
 
 
 @contextlib.contextmanager
@@ -179,7 +180,8 @@ def locked(source_id: str, wait: float = 600.0) -> Iterator[None]:
     """
     key = sa.select(sa.func.pg_try_advisory_lock(sa.literal(_LOCK_SPACE, sa.Integer), sa.func.hashtext(source_id)))
     deadline = time.monotonic() + wait
-    with model.meta.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    engine: Any = model.meta.engine
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         while not connection.scalar(key):
             if time.monotonic() > deadline:
                 raise SourceBusy("The source is being harvested by another process; try again when it is done.")
@@ -206,7 +208,7 @@ def _owner(session: Session, source: HarvestSource, config: SourceConfig) -> str
 
     :raises ConfigError: datasets could not be created with it
     """
-    package = model.Package.get(source.id)
+    package = model.Package.get(str(source.id))
     owner_org = (package.owner_org if package else None) or ""
     if not owner_org and config.private_datasets:
         raise ConfigError(
@@ -255,7 +257,7 @@ def _store(session: Session, job: HarvestJob, prepared: Prepared) -> list[str]:
             sa.insert(HarvestGatherError),
             [{"id": make_uuid(), "harvest_job_id": job.id, "message": message, "created": now} for message in messages],
         )
-    _refresh_refs(session, job.source_id, prepared)
+    _refresh_refs(session, str(job.source_id), prepared)
     session.commit()
     return [str(row["id"]) for row in rows]
 

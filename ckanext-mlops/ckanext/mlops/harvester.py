@@ -71,7 +71,7 @@ class DvcHarvester(HarvesterBase):
         self, harvest_job: HarvestJob, progress: gather.Progress = log.info, *, wait: float = 600.0
     ) -> tuple[gather.Prepared | None, list[str]]:
         """Like :meth:`gather_stage`, with the plan; None when the repository could not be read."""
-        job_id = harvest_job.id
+        job_id = str(harvest_job.id)
         try:
             return gather.gather(harvest_job, progress, wait=wait)
         except (MlopsError, ConfigError) as error:
@@ -87,7 +87,7 @@ class DvcHarvester(HarvesterBase):
 
     def import_stage(self, harvest_object: HarvestObject) -> bool | str:
         """Write one change: True when it was written, ``"unchanged"`` when there was nothing to write."""
-        object_id, guid = harvest_object.id, harvest_object.guid
+        object_id, guid = str(harvest_object.id), str(harvest_object.guid)
         try:
             done = apply.apply(harvest_object, self._get_user_name())
             for conflict in done.conflicts:

@@ -127,10 +127,11 @@ def upstreams(session: Session, wanted: Iterable[tuple[str, str]]) -> dict[tuple
     paths: dict[str, set[str]] = {}
     for key, path in wanted:
         paths.setdefault(key, set()).add(path)
-    found = {}
+    found: dict[tuple[str, str], Upstream] = {}
+    extras: Any = model.Resource.extras
     for key, names in sorted(paths.items()):
         rows = session.execute(
-            sa.select(HarvestObject.guid, model.Resource.id, model.Resource.package_id, model.Resource.extras)
+            sa.select(HarvestObject.guid, model.Resource.id, model.Resource.package_id, extras)
             .join(model.Resource, model.Resource.package_id == HarvestObject.package_id)
             .where(
                 HarvestObject.current,
@@ -140,7 +141,7 @@ def upstreams(session: Session, wanted: Iterable[tuple[str, str]]) -> dict[tuple
             .order_by(HarvestObject.guid)
         ).all()
         for row in rows:
-            path = (row.extras or {}).get("dvc_path")
+            path = str((row.extras or {}).get("dvc_path") or "")
             if path in names:
                 label = f"{naming.repository_name(key)}: {path}"
                 found.setdefault((key, path), Upstream(row.package_id, row.id, label))

@@ -1,0 +1,172 @@
+"""kill -9 anywhere, harvest again: the catalog is the one of an undisturbed harvest."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from ckan import model
+from ckan.common import config as ckan_settings
+from ckan.lib import search
+from ckan.tests import helpers
+from ckanext.harvest.model import HarvestJob, HarvestObject
+
+# (where, the how manyeth call, whether before or after it)
+POINTS = [
+    ("ckanext.mlops.gather:update_mirror", 1, "before"),
+    ("ckanext.mlops.gather:read_repository", 1, "after"),
+    ("ckanext.mlops.gather:plan", 1, "after"),
+    ("ckanext.mlops.gather:_refresh_refs", 1, "after"),
+    ("ckanext.mlops.gather:_store", 1, "after"),
+    ("ckanext.mlops.foreground:_gather", 1, "after"),
+    ("ckanext.mlops.apply:_portal", 1, "after"),
+    ("ckanext.mlops.apply:_write_rows", 1, "before"),
+    ("ckanext.mlops.apply:_write_rows", 2, "after"),
+    ("ckanext.mlops.apply:_mark", 1, "after"),
+    ("ckanext.mlops.apply:_free_name", 2, "after"),
+    ("ckan.lib.search.index:PackageSearchIndex.index_package", 1, "after"),
+    ("ckan.logic:index_insert_package_dicts", 2, "before"),
+    ("ckan.logic:index_insert_package_dicts", 2, "after"),
+    ("ckan.model.repo:commit", 2, "after"),
+    ("ckanext.mlops.apply:apply", 1, "after"),
+    ("ckanext.mlops.apply:apply", 2, "after"),
+    ("ckanext.mlops.apply:apply", 3, "after"),
+    ("ckanext.mlops.foreground:_finish", 1, "before"),
+    ("ckanext.mlops.foreground:_finish", 1, "after"),
+]
+
+
+def kill_at(where: str, number: int, when: str) -> None:
+    """Make this process kill itself, without any chance to tidy up, at the ``number``-th call."""
+    module, _, name = where.partition(":")
+    try:
+        owner: Any = import_module(module)
+    except ModuleNotFoundError:
+        parent, _, attribute = module.rpartition(".")
+        owner = getattr(import_module(parent), attribute)
+    *path, name = name.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    original = getattr(owner, name)
+    calls = []
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        calls.append(name)
+        if len(calls) == number and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*arguments, **options)
+        if len(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, call)
+
+
+def killed(work: Callable[[], None]) -> bool:
+    """Run ``work`` in a child process with connections of its own; whether it was killed."""
+    model.Session.remove()
+    model.meta.engine.dispose()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+def forget(source_id: str) -> None:
+    """Back to a source that was never harvested."""
+    model.Session.remove()
+    helpers.call_action("harvest_source_clear", {"user": "root"}, id=source_id)
+    model.Session.execute(sa.text("DELETE FROM mlops_version; DELETE FROM mlops_edge"))
+    model.Session.commit()
+    for package in helpers.call_action("package_search", fq="dataset_type:dataset", rows=100)["results"]:
+        search.clear(package["id"])
+    model.Session.remove()
+
+
+def test_killed_at_any_point(repo: Any, source: Any, harvest: Any, catalog: Any, show: Any) -> None:
+    source(repo.path)
+    source_id = show("titanic")["id"]
+    harvest()
+    undisturbed = catalog()
+    assert len(undisturbed["packages"]) == len(undisturbed["indexed"]) == 3
+    for where, number, when in POINTS:
+        forget(source_id)
+
+        def work(where: str = where, number: int = number, when: str = when) -> None:
+            kill_at(where, number, when)
+            harvest()
+
+        assert killed(work), f"{when} call {number} of {where} is never reached"
+        report = harvest()
+        assert report.counts()["failed"] == 0, f"{when} {where}"
+        assert catalog() == undisturbed, f"{when} call {number} of {where}"
+        session = model.Session()
+        assert session.scalar(sa.select(sa.func.count()).where(HarvestObject.current)) == 3
+        assert session.scalars(sa.select(HarvestJob.status).distinct()).all() == ["Finished"]
+
+
+@pytest.mark.parametrize("moment", ["fetching", "written"])
+def test_the_command_killed_and_run_again(
+    moment: str, repo: Any, source: Any, harvest: Any, catalog: Any, show: Any, tmp_path: Path
+) -> None:
+    source(repo.path)
+    harvest()
+    undisturbed = catalog()
+    forget(show("titanic")["id"])
+    settings = tmp_path / "portal.ini"
+    values = {
+        key: ckan_settings[key]
+        for key in ("sqlalchemy.url", "solr_url", "ckan.redis.url", "ckan.storage_path", "ckan.site_id")
+    }
+    roots = " ".join(ckan_settings["ckanext.mlops.repository.roots"])
+    lines = [f"{key} = {value}" for key, value in values.items()]
+    lines += [f"ckanext.mlops.repository.roots = {roots}", f"ckanext.mlops.repository.mirrors = {tmp_path / 'mirrors'}"]
+    lines = [line.replace("%", "%%") for line in lines]
+    base = (Path(__file__).parents[1] / "test.ini").read_text().splitlines()
+    keys = tuple(line.split("=")[0] for line in lines)
+    at = next(number for number, line in enumerate(base) if line.startswith("ckan.plugins"))
+    kept = [line for line in base[at:] if not line.startswith(keys)]
+    settings.write_text("\n".join([*(line for line in base[:at] if not line.startswith(keys)), *lines, *kept]))
+
+    script = "import sys; from ckan.cli.cli import ckan; sys.argv[0] = 'ckan'; ckan()"
+    arguments = [sys.executable, "-c", script, "-c", str(settings), "mlops", "harvest", "titanic", "--json"]
+    model.Session.remove()
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    if moment == "fetching":
+        for line in process.stderr:
+            if "fetching" in line:
+                break
+    else:
+        _wait_for_an_import()
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    report = json.loads(done.stdout)
+    assert report["counts"]["failed"] == 0
+    assert catalog() == undisturbed
+
+
+def _wait_for_an_import(seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        model.Session.remove()
+        if model.Session.scalar(sa.select(sa.func.count()).where(HarvestObject.current)):
+            return
+        time.sleep(0.02)
+    raise AssertionError("nothing was imported")
