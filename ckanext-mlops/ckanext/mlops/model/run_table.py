@@ -65,7 +65,7 @@ def count(session: Session, selection: Selection) -> int:
 
 
 def page(session: Session, selection: Selection, sort: str, descending: bool, limit: int, offset: int) -> Sequence[Run]:
-    """Runs in the order of a field of ``schema.RUN_FIELDS``, ``metrics.NAME`` or ``params.NAME``; without a value last."""
+    """Runs in the order of one of ``schema.RUN_FIELDS``, ``metrics.NAME`` or ``params.NAME``; without a value last."""
     order = [term.desc().nulls_last() if descending else term.asc().nulls_last() for term in _terms(sort)]
     query = _of(selection).order_by(*order, Run.started.desc().nulls_last(), Run.run_id).limit(limit).offset(offset)
     return session.scalars(query).all()
