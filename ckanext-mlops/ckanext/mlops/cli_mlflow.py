@@ -62,17 +62,18 @@ def _sync(name: str, full: bool) -> dict[str, Any]:
 def _progress(quiet: bool) -> Iterator[None]:
     """Shows the sync's log on the terminal."""
     logger, handler = mlflow_sync.log, _Echo()
-    level, propagate = logger.level, logger.propagate
+    level, propagate, disabled = logger.level, logger.propagate, logger.disabled
     if not quiet:
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
         logger.propagate = False
+        logger.disabled = False  # a logging configuration that was read later disables loggers that it does not name
     try:
         yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-        logger.propagate = propagate
+        logger.propagate, logger.disabled = propagate, disabled
 
 
 class _Echo(logging.Handler):
