@@ -5,24 +5,29 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 from rich.prompt import Confirm
 from rich.table import Table
 
 from embedded import config, state, status
 from embedded.errors import PortalError, RunningError
+from embedded.launch import wait_ended
 from embedded.logs import show_logs
 from embedded.settings import Settings
 from embedded.starting import Starter, last_words
 from embedded.supervision import Supervisor, sweep
 
-console = Console(highlight=False, soft_wrap=True)
+# Lines are folded for people only: a file or a pipe gets whole ones.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+
+STOP_SECONDS = 180
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,9 +47,16 @@ def run(options: argparse.Namespace) -> int:
 
 def up(home: Path, options: argparse.Namespace) -> int:
     """Start the portal, for `demo` put the main job in, and keep it running."""
+    if options.command == "demo" and _is_ready(home):
+        console.print(f"Using the portal that runs in {home}")
+        _demo(_settings(home))
+        return 0
     began = time.monotonic()
     new = not home.exists()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.umask(0o077)
+    home.mkdir(parents=True, exist_ok=True)
+    # Where PostgreSQL must run as nobody, it passes through here; all that is inside is for its owner only.
+    home.chmod(0o711 if os.geteuid() == 0 else 0o700)
     with state.held(home):
         _refuse_second(home)
         settings = _settings(home, options)
@@ -59,9 +71,7 @@ def up(home: Path, options: argparse.Namespace) -> int:
         try:
             _addresses(settings)
             if options.command == "demo":
-                from embedded.demo import run_demo  # slow to import
-
-                run_demo(settings, console)
+                _demo(settings)
             if options.detach:
                 console.print("It runs on in the background; stop it with: python3 scripts/portal.py down")
                 return 0
@@ -71,11 +81,22 @@ def up(home: Path, options: argparse.Namespace) -> int:
             if isinstance(error, KeyboardInterrupt):
                 console.print("\nStopping the portal; data is kept")
             if not options.detach or not isinstance(error, Exception):
+                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                    signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it
                 starter.stop()
             if isinstance(error, KeyboardInterrupt):
                 console.print("Stopped.")
                 return 0
             raise
+
+
+def _demo(settings: Settings) -> None:
+    from embedded.demo import DemoError, run_demo  # slow to import
+
+    try:
+        run_demo(settings, console)
+    except DemoError as error:
+        raise PortalError(str(error)) from error
 
 
 def down(home: Path, _options: argparse.Namespace) -> int:
@@ -88,7 +109,8 @@ def down(home: Path, _options: argparse.Namespace) -> int:
     if owner and process and not owner.detached and process.pid != os.getpid():
         console.print(f"Stopping the portal in {home}; data is kept")
         process.terminate()  # it stops everything itself, also when it is still starting
-        process.wait()
+        if wait_ended([process], STOP_SECONDS):
+            raise PortalError(f"Process {process.pid}, which started the portal, does not end. End it, then try again.")
     starter = Starter(_settings(home), console.print)
     running = starter.supervisor.process() is not None
     if running:
@@ -155,6 +177,14 @@ def _settings(home: Path, options: argparse.Namespace | None = None) -> Settings
     return Settings.load(home, config.prepare(path, given), lambda text: console.print(f"  Solr: {text}"))
 
 
+def _is_ready(home: Path) -> bool:
+    """It runs, its starter is not gone, and it has its sysadmin's token."""
+    owner = state.owner(home)
+    if not owner or not (owner.detached or owner.process()) or not Supervisor(home).process():
+        return False
+    return status.status(_settings(home)).healthy
+
+
 def _refuse_second(home: Path) -> None:
     """The lock is ours, so no foreground portal is alive; a detached one may be."""
     found = state.owner(home)
@@ -169,8 +199,7 @@ def _follow(starter: Starter) -> int:
     """Stay until the supervisor ends; tell what happens to services."""
     _, position = last_words(starter.supervisor, 0)
     while process := starter.supervisor.process():
-        with suppress(psutil.TimeoutExpired):
-            process.wait(2)
+        wait_ended([process], 2)
         lines, position = last_words(starter.supervisor, position)
         for line in lines:
             console.print(line, markup=False)

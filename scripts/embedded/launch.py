@@ -13,6 +13,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,11 +46,31 @@ def end_leftovers(home: str, service: str, seconds: float = 10) -> int:
     left = marked(home, service)
     for process in left:
         _signal(process, kill=False)
-    _, alive = psutil.wait_procs(left, timeout=seconds)
+    alive = wait_ended(left, seconds)
     for process in alive:
         _signal(process, kill=True)
-    psutil.wait_procs(alive, timeout=seconds)
+    wait_ended(alive, seconds)
     return len(left)
+
+
+def wait_ended(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait for the end of processes; those that live on after that time.
+
+    A zombie has ended: it is another's child, perhaps of one that will never ask (in a container without an init).
+    """
+    end = time.monotonic() + seconds
+    while alive := [process for process in processes if _lives(process)]:
+        if time.monotonic() > end:
+            break
+        time.sleep(0.05)
+    return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _signal(process: psutil.Process, *, kill: bool) -> None:
@@ -115,7 +137,7 @@ def main(arguments: list[str]) -> None:
     if unprivileged and os.geteuid() == 0:
         try:
             give_up_root(Path.cwd(), Path(command[0]))
-        except PermissionError as error:
+        except OSError as error:
             print(error, file=sys.stderr, flush=True)
             sys.exit(CANNOT)
     os.execv(command[0], command)  # noqa: S606

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from contextlib import closing
 
@@ -9,12 +10,19 @@ import psutil
 
 from embedded.errors import PortTakenError
 
+# Below the range from which systems take the ports of outgoing connections, so that a kept port stays free.
+KEPT = range(20_000, 30_000)
+
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now."""
-    with closing(socket.socket()) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on now.
+
+    :raises PortTakenError: none was found
+    """
+    for port in random.sample(KEPT, 200):
+        if is_free(host, port):
+            return port
+    raise PortTakenError(f"No free port was found on {host} between {KEPT.start} and {KEPT.stop}.")
 
 
 def is_free(host: str, port: int) -> bool:

@@ -6,19 +6,21 @@ import json
 import os
 import subprocess
 import time
-import xmlrpc.client
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
-from http.client import HTTPException
+from pathlib import Path
 
 from embedded import bootstrap
 from embedded.errors import ServiceError
+from embedded.launch import marked
 from embedded.portal_services import SITE, applications, ckan_environment, outside_services, services, stores, write_ini
 from embedded.ports import require_free
 from embedded.running import last_lines
 from embedded.secret_files import Credentials, save_credentials, write_secret
 from embedded.service import Service, healthy
 from embedded.settings import Settings
+from embedded.site.ini import PLUGINS
 from embedded.supervision import Supervisor, sweep
 
 START_SECONDS = 180
@@ -44,8 +46,9 @@ class Starter:
         """
         settings = self.settings
         bootstrap.require_space(settings.home, HOME_SPACE, "the portal's data")
-        if count := self.stop():
-            self.report(f"Ended {count} processes that an earlier portal left here")
+        if count := len(marked(str(settings.home))):
+            self.report(f"An earlier portal was killed here; stopping the {count} processes that it left")
+        self.stop()
         everything = services(settings)
         self._require_ports(everything)
         settings.logs.mkdir(parents=True, exist_ok=True)
@@ -62,11 +65,13 @@ class Starter:
             self._check_outside()
             self._databases()
             later = applications(settings)
-            mlflow = [service for service in later if service.name == "mlflow"]
-            self._begin(mlflow)  # it migrates its database while CKAN does
-            self._prepare_ckan()
-            self._begin([service for service in later if service.name != "mlflow"])
-            self._await(later)
+            visited = [service for service in later if service.address]
+            working = [service for service in later if not service.address]
+            self._begin([service for service in visited if service.name == "mlflow"])
+            self._prepare_ckan()  # while MLflow migrates its database
+            self._begin([service for service in visited if service.name == "ckan"])
+            self._await(visited)
+            self._bring_up(working)
         except BaseException:
             self.stop()
             raise
@@ -132,15 +137,18 @@ class Starter:
 
     def _prepare_ckan(self) -> None:
         settings, credentials = self.settings, self.settings.credentials
-        stamp, wanted = settings.home / "ckan" / ".prepared", self._fingerprint()
-        if credentials.api_token and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+        database = Stamp(settings.home / "ckan" / ".prepared", self._database_state())
+        # Beside an index of our own, so that both vanish together.
+        index_home = settings.solr.folder if settings.solr else settings.home / "ckan"
+        index = Stamp(index_home / ".indexed", self._index_state())
+        if credentials.api_token and database.holds() and index.holds():
             return
         self.report("Preparing CKAN: database, sysadmin, search index")
         questions = {
             "user": credentials.user,
             "password": credentials.password,
             "api_token": credentials.api_token,
-            "reindex": True,
+            "reindex": not index.holds(),
         }
         log = settings.logs / "prepare.log"
         log.touch(mode=0o600)
@@ -162,18 +170,43 @@ class Starter:
         save_credentials(
             settings.credentials_file, Credentials(credentials.user, credentials.password, answer["api_token"])
         )
-        write_secret(stamp, wanted)
+        database.write()
+        index.write()
 
-    def _fingerprint(self) -> str:
-        """Changes whenever the database or the index may have to."""
+    def _database_state(self) -> str:
+        """Changes whenever the tables may have to."""
         settings = self.settings
-        digest = sha256(settings.ckan_ini.read_bytes())
-        lock = settings.checkout / "requirements.lock"
         migrations = sorted((settings.checkout / "ckanext-mlops").rglob("migration/**/versions/*.py"))
-        schema = [settings.solr.folder / "home/ckan/conf/schema.xml"] if settings.solr else []
-        for file in (lock, *migrations, *schema):
-            digest.update(file.read_bytes())
-        return digest.hexdigest()
+        plugins = settings.config.ckan.options.get("ckan.plugins", PLUGINS)
+        return _digest(settings.database_url, plugins, settings.checkout / "requirements.lock", *migrations)
+
+    def _index_state(self) -> str:
+        """Changes whenever every dataset must be indexed again."""
+        schema = [self.settings.solr.folder / "home/ckan/conf/schema.xml"] if self.settings.solr else []
+        return _digest(self.settings.solr_url, *schema)
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Remembers in a file for which state something was done."""
+
+    file: Path
+    state: str
+
+    def holds(self) -> bool:
+        """It was done for this state."""
+        return self.file.exists() and self.file.read_text(encoding="utf-8") == self.state
+
+    def write(self) -> None:
+        """It is done."""
+        write_secret(self.file, self.state)
+
+
+def _digest(*parts: str | Path) -> str:
+    digest = sha256()
+    for part in parts:
+        digest.update(sha256(part.encode() if isinstance(part, str) else part.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def last_words(supervisor: Supervisor, position: int) -> tuple[list[str], int]:
@@ -189,11 +222,3 @@ def last_words(supervisor: Supervisor, position: int) -> tuple[list[str], int]:
     start = position if position <= size else 0
     lines = complete.decode("utf-8", "replace").splitlines()
     return [line for line in lines if " exited: " in line or " spawned: " in line], start + len(complete)
-
-
-def is_up(supervisor: Supervisor) -> bool:
-    """True if the supervisor lives and every service runs."""
-    try:
-        return all(info["statename"] == "RUNNING" for info in supervisor.states().values())
-    except (OSError, HTTPException, xmlrpc.client.Error):
-        return False

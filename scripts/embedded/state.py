@@ -28,6 +28,8 @@ class Owner:
         """The process, if it lives."""
         try:
             found = psutil.Process(self.pid)
+            if found.status() == psutil.STATUS_ZOMBIE:
+                return None
             return found if abs(found.create_time() - self.created) < 1 else None
         except psutil.Error:
             return None
@@ -67,7 +69,7 @@ def held(home: Path) -> Iterator[None]:
             found = owner(home)
             who = f" (process {found.pid})" if found and found.process() else ""
             raise RunningError(
-                f"The portal in {home} is in use by another portal.py{who}. "
+                f"The portal in {home} is running already, or just starting{who}. "
                 "See it with `status`, stop it with `down`, or use another --home and --port."
             ) from error
         yield

@@ -21,7 +21,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
 from embedded.errors import ServiceError
-from embedded.launch import HOME, SERVICE, marked
+from embedded.launch import HOME, SERVICE, marked, wait_ended
 from embedded.running import environment, last_lines
 from embedded.secret_files import write_secret
 from embedded.service import Service
@@ -116,11 +116,7 @@ class Supervisor:
             return False
         with suppress(OSError, HTTPException, xmlrpc.client.Error):
             self.call("shutdown")
-        try:
-            process.wait(seconds)
-        except psutil.TimeoutExpired:
-            return False
-        return True
+        return not wait_ended([process], seconds)
 
 
 _SELF = Service(NAME, "Supervisor", (), Path())
@@ -212,11 +208,10 @@ def _end(batch: list[psutil.Process], known: Mapping[str, Service]) -> None:
         service = known.get(_service(process))
         _send(process, getattr(signal, f"SIG{service.stop_signal}") if service else signal.SIGTERM)
     longest = max((service.stop_seconds for service in known.values()), default=30)
-    _, alive = psutil.wait_procs(batch, timeout=longest)
+    alive = wait_ended(batch, longest)
     for process in alive:
         _send(process, signal.SIGKILL)
-    _, alive = psutil.wait_procs(alive, timeout=10)
-    if alive:
+    if alive := wait_ended(alive, 10):
         raise ServiceError(f"Process {alive[0].pid} cannot be ended. End it, then try again.")
 
 

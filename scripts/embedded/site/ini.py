@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from string import Template
+from urllib.parse import urlsplit
 
 TEMPLATE = Path(__file__).with_name("ckan.ini.template")
 PREFIX = "MLOPS_"
+PATIENCE = 2_000_000  # seconds; the most that a socket takes is 24 days
 PLUGINS = (
     "mlops dvc_harvester harvest ckan_harvester scheming_datasets dcat structured_data activity text_view image_view"
 )
@@ -57,6 +59,7 @@ def render(values: IniValues) -> str:
     """
     found = {item.name: getattr(values, item.name) for item in fields(values) if item.name != "options"}
     found["mlflow_public_url"] = found["mlflow_public_url"] or found["mlflow_url"]
+    found["redis_url"] = patient(found["redis_url"])
     found["secure_cookies"] = str(values.site_url.startswith("https:")).lower()
     text = Template(TEMPLATE.read_text(encoding="utf-8"))
     lines = text.substitute({name: escape(name, value) for name, value in found.items()}, options="${options}")
@@ -66,6 +69,19 @@ def render(values: IniValues) -> str:
         lines = re.sub(rf"^{re.escape(name)} = .*\n", "", lines, flags=re.MULTILINE)
     own = "".join(f"{name} = {escape(name, value)}\n" for name, value in values.options.items())
     return lines.replace("${options}", own)
+
+
+def patient(redis_url: str) -> str:
+    """The address with a socket timeout of days, unless it has one.
+
+    redis-py 8, which CKAN 2.12 pins, gives up after 5 seconds of silence; ckanext-harvest's consumers wait for work
+    without an end of their own, and would die all the time.
+    """
+    parts = urlsplit(redis_url)
+    if "socket_timeout" in parts.query:
+        return redis_url
+    query = "&".join(filter(None, (parts.query, f"socket_timeout={PATIENCE}", "socket_keepalive=true")))
+    return parts._replace(query=query).geturl()
 
 
 def escape(name: str, value: str) -> str:

@@ -1,0 +1,47 @@
+"""`down` and Ctrl-C: everything stops, nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.portal.conftest import PortalUnderTest
+
+
+def test_down_from_another_terminal(portal: PortalUnderTest) -> None:
+    assert portal.terminal
+
+    result = portal.command("down")
+
+    assert result.returncode == 0, result.stderr
+    assert "Stopped." in result.stdout
+    assert portal.terminal.wait(10) == 0
+    assert not portal.processes()
+    assert portal.command("status").returncode == 1
+    log = (portal.home / "logs/postgres.log").read_text()
+    assert log.rstrip().endswith("database system is shut down")
+    again = portal.command("down")
+    assert again.returncode == 0
+    assert "was not running" in again.stdout
+
+
+def test_ctrl_c(portal: PortalUnderTest) -> None:
+    assert portal.terminal
+    portal.terminal.send_signal(signal.SIGINT)
+
+    assert portal.terminal.wait(120) == 0
+
+    assert "Stopping the portal; data is kept" in portal.said()
+    assert not portal.processes()
+
+
+def test_down_while_it_is_still_starting(other: PortalUnderTest) -> None:
+
+    starting = other.begin()
+    assert other.wait(lambda: "Preparing CKAN" in other.said())
+
+    assert other.command("down").returncode == 0
+
+    assert starting.wait(60) == 130
+    assert not other.processes()
