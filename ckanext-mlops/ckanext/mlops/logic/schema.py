@@ -110,6 +110,7 @@ def run_list(
     default: ValidatorFactory,
     one_of: ValidatorFactory,
     ignore_missing: Validator,
+    boolean_validator: Validator,
 ) -> Schema:
     """``id`` of a dataset; ``sort`` and ``order`` of its runs, a page of them; ``metric`` and ``goal`` of the best."""
     return {
@@ -118,6 +119,7 @@ def run_list(
         "order": [default("desc"), one_of(("asc", "desc"))],
         "metric": [ignore_missing, unicode_safe, at_most(MAX_TARGET)],
         "goal": [default("max"), one_of(("max", "min"))],
+        "columns": [default(True), boolean_validator],
         "limit": [default(25), between(1, MAX_PAGE)],
         "offset": [default(0), between(0, 2**31 - 1)],
     }

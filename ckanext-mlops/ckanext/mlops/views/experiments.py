@@ -179,9 +179,9 @@ def _runs(dataset_id: str) -> tuple[Table, dict[str, Any]]:
     names = [item["name"] for item in found["columns"] if item["kind"] == "metrics"]
     if not metric and names:
         metric = sort.removeprefix("metrics.") if sort.startswith("metrics.") else names[0]
-        found["best"] = action({}, {"id": dataset_id, "limit": 1, "metric": metric, "goal": _goal(metric, goal)})[
-            "best"
-        ]
+        found["best"] = action(
+            {}, {"id": dataset_id, "limit": 1, "columns": False, "metric": metric, "goal": _goal(metric, goal)}
+        )["best"]
     chosen = _columns(asked.getlist("column"), found["columns"])
     return Table(sort, order, chosen, metric, _goal(metric, goal), page), found
 

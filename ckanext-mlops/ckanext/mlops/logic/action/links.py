@@ -145,7 +145,9 @@ def mlops_link_delete(context: Context, data_dict: DataDict) -> None:
     """
     tk.check_access("mlops_link_delete", context, data_dict)
     session = cast(Session, context["session"])
-    link = session.get_one(Link, data_dict["id"])
+    link = session.get(Link, data_dict["id"])
+    if link is None:
+        raise tk.ObjectNotFound(tk._("Link not found"))
     package = model.Package.get(link.package_id)
     answer = _dictize(session, [link])[0]
     session.delete(link)

@@ -119,6 +119,8 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :type metric: string
     :param goal: whether the best value is the ``max`` or the ``min`` (optional, default: ``max``)
     :type goal: string
+    :param columns: whether to look for all metrics and params (optional, default: ``true``)
+    :type columns: boolean
     :param limit: runs in the answer (optional, default: ``25``, at most ``1000``)
     :type limit: integer
     :param offset: runs to skip (optional, default: ``0``)
@@ -157,7 +159,7 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
         "best": best,
         "columns": [
             {"kind": item.kind, "name": item.name, "runs": item.runs, "values": item.values}
-            for item in run_table.columns(session, selection)
+            for item in (run_table.columns(session, selection) if data_dict["columns"] else ())
         ],
     }
 
