@@ -58,9 +58,9 @@ def harvest(source: str, as_json: bool) -> None:
 
 @mlops.command()
 @click.argument("source")
-@click.option("--config", default="", metavar="JSON", help="Configuration for a repository that is no source yet.")
+@click.option("--config", metavar="JSON", help="Configuration to try; of a source, in place of its own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def preview(source: str, config: str, as_json: bool) -> None:
+def preview(source: str, config: str | None, as_json: bool) -> None:
     """Show what harvesting SOURCE would do, without writing.
 
     SOURCE is the id, name or URL of a harvest source, or the address of any repository that this portal may read.
@@ -69,7 +69,7 @@ def preview(source: str, config: str, as_json: bool) -> None:
 
     try:
         try:
-            prepared = gather.preview(foreground.find_source(source), _say)
+            prepared = gather.preview(foreground.find_source(source), _say, config_text=config)
         except foreground.NoSource:
             if "/" not in source and ":" not in source:
                 raise

@@ -95,7 +95,9 @@ def read(url: str, config: SourceConfig, progress: Progress = log.info) -> Readi
         f"{opened.repository.name}: reading {len(opened):,} distinct states of {len(opened.revisions):,} revisions"
     )
     shown_revisions = selection.revisions(opened, config.branches, config.git_tags)
-    snapshots = selection.select(shown_revisions, include=config.include, exclude=config.exclude, subfolder=config.subfolder)
+    snapshots = selection.select(
+        shown_revisions, include=config.include, exclude=config.exclude, subfolder=config.subfolder
+    )
     return Reading(opened.repository, snapshots, list(opened.problems))
 
 
@@ -160,15 +162,18 @@ def gather(job: HarvestJob, progress: Progress = log.info, *, wait: float = 600.
     return prepared, ids
 
 
-def preview(source: HarvestSource, progress: Progress = log.info) -> Prepared:
+def preview(source: HarvestSource, progress: Progress = log.info, *, config_text: str | None = None) -> Prepared:
     """The plan of a source as of now; nothing in the catalog is written.
 
+    :param config_text: a configuration to try in place of the source's
     :raises MlopsError, ConfigError: nothing could be read
     """
     session = model.Session()
-    config = configuration(str(source.config or ""))
+    config = configuration(str(source.config or "") if config_text is None else config_text)
     owner_org = _owner(session, source, config)
-    return prepare(session, source.url.strip(), config, source_id=str(source.id), owner_org=owner_org, progress=progress)
+    return prepare(
+        session, source.url.strip(), config, source_id=str(source.id), owner_org=owner_org, progress=progress
+    )
 
 
 @contextlib.contextmanager

@@ -75,7 +75,8 @@ def kill_at(where: str, number: int, when: str) -> None:
 def killed(work: Callable[[], None]) -> bool:
     """Run ``work`` in a child process with connections of its own; whether it was killed."""
     model.Session.remove()
-    model.meta.engine.dispose()
+    engine: Any = model.meta.engine
+    engine.dispose()
     pid = os.fork()
     if pid == 0:
         try:

@@ -1,0 +1,96 @@
+"""The real queue: messages in Redis, consumed by ckanext-harvest's own callbacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckan import model
+from ckan.tests import helpers
+from ckanext.harvest import queue
+from ckanext.harvest.model import HarvestObject
+
+from ckanext.mlops import apply, gather, harvester
+from ckanext.mlops.harvester import DvcHarvester
+
+
+def consume(kind: str) -> int:
+    """Handle every message that waits; how many there were."""
+    consumer = queue.get_gather_consumer() if kind == "gather" else queue.get_fetch_consumer()
+    callback = queue.gather_callback if kind == "gather" else queue.fetch_callback
+    number = 0
+    while True:
+        method, header, body = consumer.basic_get(queue=None)
+        if body is None:
+            return number
+        callback(consumer, method, header, body)
+        number += 1
+
+
+def run(source_id: str) -> dict[str, Any]:
+    job = helpers.call_action("harvest_job_create", {"user": "root"}, source_id=source_id, run=True)
+    assert consume("gather") == 1
+    consume("fetch")
+    helpers.call_action("harvest_jobs_run", {"user": "root"}, source_id=source_id)
+    return dict(helpers.call_action("harvest_job_show", {"user": "root"}, id=job["id"]))
+
+
+def test_a_source_is_harvested_by_the_workers(repo: Any, source: Any, show: Any) -> None:
+    source(repo.path)
+    source_id = show("titanic")["id"]
+    job = run(source_id)
+    assert job["status"] == "Finished"
+    assert job["object_error_summary"] == []
+    assert job["stats"] == {"added": 3, "updated": 0, "not modified": 0, "errored": 0, "deleted": 0}
+    extras = {extra["key"]: extra["value"] for extra in show("titanic-train")["extras"]}
+    assert extras["harvest_source_id"] == source_id
+
+    repo.edit("dvc.lock", show("titanic-train")["resources"][0]["hash"], "0" * 32)
+    repo.commit("A better model")
+    job = run(source_id)
+    assert job["stats"]["updated"] == 1
+    assert len(job["gather_error_summary"]) == 0
+    assert run(source_id)["stats"]["updated"] == 0
+
+
+def test_the_same_message_twice_writes_once(repo: Any, source: Any, show: Any, catalog: Any) -> None:
+    source(repo.path)
+    source_id = show("titanic")["id"]
+    helpers.call_action("harvest_job_create", {"user": "root"}, source_id=source_id, run=True)
+    consume("gather")
+    ids = [row.id for row in model.Session.query(HarvestObject.id)]
+    consume("fetch")
+    before = catalog(exact=True)
+    for object_id in ids:
+        queue.get_fetch_publisher().send({"harvest_object_id": object_id})
+    assert consume("fetch") == 3
+    assert catalog(exact=True) == before
+
+
+def test_no_error_leaves_the_harvester(
+    repo: Any, source: Any, harvest: Any, show: Any, monkeypatch: Any, caplog: Any
+) -> None:
+    """A fault that nobody foresaw is simulated, for a real one would be mended."""
+
+    def fault(*arguments: Any, **options: Any) -> None:
+        raise ZeroDivisionError("unforeseen")
+
+    source(repo.path)
+    source_id = show("titanic")["id"]
+    monkeypatch.setattr(harvester.log, "disabled", False)  # the settings of the tests' logging do that
+    monkeypatch.setattr(apply, "_write_rows", fault)
+    job = run(source_id)
+    assert (job["status"], job["stats"]["errored"]) == ("Finished", 3)
+    assert "unforeseen" in job["object_error_summary"][0]["message"]
+    assert "Traceback" in caplog.text
+    monkeypatch.undo()
+    monkeypatch.setattr(gather, "read", fault)
+    job = run(source_id)
+    assert job["status"] == "Finished"
+    assert "unforeseen" in job["gather_error_summary"][0]["message"]
+
+
+def test_the_harvester_keeps_no_state_of_a_job() -> None:
+    one = DvcHarvester()
+    before = dict(vars(one))
+    one.validate_config('{"branches": ["main"]}')
+    assert vars(one) == before
