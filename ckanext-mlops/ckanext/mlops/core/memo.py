@@ -46,6 +46,15 @@ class Memo(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
+    def items(self) -> dict[K, V]:
+        """All that is remembered."""
+        return {**self._old, **self._young}
+
+    def fill(self, items: dict[K, V]) -> None:
+        """Remember what another memo did."""
+        self.reserve(len(items) + 1)
+        self._young.update(items)
+
     def reserve(self, size: int) -> None:
         """Make room for a working set of ``size`` entries."""
         self.capacity = max(self.capacity, size)

@@ -53,7 +53,7 @@ class PipelineReader:
     def __init__(self, limits: Limits, hints: Callable[[str], tuple[Any, ...]]) -> None:
         self.limits = limits
         self.hints = hints
-        self._shapes: Memo[tuple[Block, str, str, int | None], Shape] = Memo(4096)
+        self.shapes: Memo[tuple[Block, str, str, int | None], Shape] = Memo(4096)
 
     def read(
         self,
@@ -100,7 +100,7 @@ class PipelineReader:
         for name, block in blocks.items():
             line = lines.get(name)
             key = (block, file, root, line)
-            shape = self._shapes.get(key)
+            shape = self.shapes.get(key)
             if shape is None or shape.name != name:
                 made = self._shape(result, name, block.value, file, root, line)
                 if made is None:
@@ -109,9 +109,9 @@ class PipelineReader:
                 if any(dep.raw.startswith("ds://") for dep in shape.deps):
                     shape.datasets = datasets
                 else:
-                    self._shapes[key] = shape
+                    self.shapes[key] = shape
             result.shapes.append(shape)
-        self._shapes.reserve(2 * len(blocks))
+        self.shapes.reserve(2 * len(blocks))
 
     def _shape(
         self, result: Pipeline, name: str, definition: Any, file: str, root: str, line: int | None

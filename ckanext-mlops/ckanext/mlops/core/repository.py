@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from . import cache as warm
 from .errors import LimitExceeded, RepositoryError
 from .gitobjects import GitObjects, Ref
 from .hints import source_hints
@@ -17,6 +19,7 @@ from .records import Problem, RefKind, Repository, Revision, Snapshot
 from .snapshots import SnapshotReader
 from .untrusted import clean, clean_url
 
+_STALE = 0.25  # part of a snapshot's stages that had to be made for the cache to be written anew
 _EXPERIMENTS = "refs/exps/"
 _PRIVATE = ("exec", "stash", "apply", "celery", "temp")
 _PREFIXES: dict[RefKind, str] = {"branch": "refs/heads/", "tag": "refs/tags/", "experiment": _EXPERIMENTS}
@@ -56,7 +59,9 @@ class Reading:
         groups: tuple[tuple[str, tuple[Revision, ...]], ...],
         problems: tuple[Problem, ...],
         limits: Limits,
+        cache: Path | None = None,
     ) -> None:
+        self._cache = cache
         self._git_dir = git_dir
         self._groups = groups
         self._limits = limits
@@ -74,8 +79,14 @@ class Reading:
         """The same repository with only these of its revisions."""
         wanted = set(revisions)
         groups = [(tree, tuple(one for one in members if one in wanted)) for tree, members in self._groups]
-        kept = tuple(group for group in groups if group[1])
-        return Reading(self._git_dir, self.repository, kept, self.problems, self._limits)
+        return self._with(tuple(group for group in groups if group[1]))
+
+    def without(self, trees: Container[str]) -> Reading:
+        """The same repository without the snapshots of trees that are known already (:attr:`Revision.tree`)."""
+        return self._with(tuple(group for group in self._groups if group[0] not in trees))
+
+    def _with(self, groups: tuple[tuple[str, tuple[Revision, ...]], ...]) -> Reading:
+        return Reading(self._git_dir, self.repository, groups, self.problems, self._limits, self._cache)
 
     def __len__(self) -> int:
         """How many snapshots there are."""
@@ -86,17 +97,38 @@ class Reading:
 
         :raises LimitExceeded: the time for this repository is over
         """
+        if not self._groups:
+            return
         with GitObjects(self._git_dir, self._limits) as objects:
-            yield from SnapshotReader(objects, self.repository.url, self._limits, source_hints).read(self._groups)
+            reader = self._reader(objects)
+            saved = warm.load(self._cache) if self._cache is not None else None
+            if isinstance(saved, list) and saved[:2] == [self.repository.url, self._limits]:
+                reader.warm(saved[2])
+            yield from reader.read(self._groups)
+            # What was remembered some commits ago is nearly as good: writing it anew costs more than it saves.
+            if self._cache is not None and reader.built > _STALE * reader.largest:
+                # A reader that saw only the newest tree remembers exactly what the next reading needs.
+                newest = self._reader(objects)
+                collections.deque(newest.read(self._groups[:1]), maxlen=0)
+                warm.save(self._cache, [self.repository.url, self._limits, newest.save()])
+
+    def _reader(self, objects: GitObjects) -> SnapshotReader:
+        return SnapshotReader(objects, self.repository.url, self._limits, source_hints)
 
 
 def read_repository(
-    git_dir: Path, *, url: str, selection: Selection = EVERYTHING, limits: Limits = DEFAULTS
+    git_dir: Path,
+    *,
+    url: str,
+    selection: Selection = EVERYTHING,
+    limits: Limits = DEFAULTS,
+    cache: Path | None = None,
 ) -> Reading:
     """Open a bare repository (or ``.git`` folder) for reading; only objects are read, nothing runs, nothing is fetched.
 
     :param git_dir: a mirror of our own (see :func:`ckanext.mlops.core.mirror.update_mirror`)
     :param url: where it came from, for records and for relative URLs in it
+    :param cache: file that makes the next reading of the same repository fast (see :mod:`.cache`)
     :raises RepositoryError: it is not a Git repository or leads outside of its folder
     :raises LimitExceeded: it has more selected references or commits than the limits allow
     """
@@ -112,7 +144,7 @@ def read_repository(
             default = _fallback(objects, default, names)
         revisions += _commits(objects, selection, revisions, tips, default, problems)
     repository = Repository(shown, repository_name(url), default)
-    return Reading(Path(git_dir), repository, _groups(revisions, default), tuple(problems), limits)
+    return Reading(Path(git_dir), repository, _groups(revisions, default), tuple(problems), limits, cache)
 
 
 def _select(objects: GitObjects, selection: Selection, limits: Limits) -> list[tuple[RefKind, str, Ref]]:

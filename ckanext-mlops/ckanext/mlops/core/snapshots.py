@@ -29,8 +29,6 @@ Group = tuple[str, tuple[Revision, ...]]
 _WINDOW = 32
 _FOLDER = "/"
 _MAX_LISTED = 200
-_NO_REMOTES = Remotes({})
-_NO_LOCK = Block(None)
 _COMMIT = "commit the file that DVC wrote"
 
 
@@ -68,6 +66,11 @@ class SnapshotReader:
         self._value_reader = ValueReader(limits)
         self._pipelines = PipelineReader(limits, hints)
         self._hints = hints
+        # Entries of memos are compared by identity, these too.
+        self._no_lock = Block(None)
+        self._no_remotes = Remotes({})
+        #: Stages that were not remembered, and the most that one snapshot has.
+        self.built = self.largest = 0
         self._pointers = PointerReader(objects, self.trees, limits)
         self._ignored: Memo[tuple[tuple[str, str], ...], Ignored] = Memo(64)
         self._builder = StageBuilder(repository_url, limits, self.values)
@@ -78,6 +81,30 @@ class SnapshotReader:
         self._made: Memo[tuple[str, str, str], list[Pipeline]] = Memo(256)
         self._files: Memo[tuple[str, str, str], Shape | ContentError | bool] = Memo(4096)
         self._stages: Memo[tuple[Any, ...], tuple[Stage, tuple[str, ...]]] = Memo(4096)
+
+    def save(self) -> list[Any]:
+        """What a warm start needs. Identity stands for content in it, so it has to be kept as one whole."""
+        return [self._no_lock, self._no_remotes, *(memo.items() for memo in self._memory())]
+
+    def warm(self, saved: list[Any]) -> None:
+        """Start with what another reader of the same repository and limits remembered."""
+        self._no_lock, self._no_remotes, *memos = saved
+        for memo, items in zip(self._memory(), memos, strict=True):
+            memo.fill(items)
+
+    def _memory(self) -> list[Memo[Any, Any]]:
+        return [
+            self._documents.blocks,
+            self._value_reader.blocks,
+            self._pipelines.shapes,
+            self._texts,
+            self._parsed,
+            self._values,
+            self._configs,
+            self._made,
+            self._files,
+            self._stages,
+        ]
 
     def read(self, groups: Iterable[Group]) -> Iterator[Snapshot]:
         """One snapshot per group, in order."""
@@ -220,10 +247,10 @@ class SnapshotReader:
             item.pipelines.append(pipeline)
         for pipeline, lock, remotes in pairs:
             for shape in pipeline.shapes:
-                self._part(item, shape, lock.get(shape.name, _NO_LOCK), remotes)
+                self._part(item, shape, lock.get(shape.name, self._no_lock), remotes)
         item.singles = [shape for shape, _ in singles]
         for shape, remotes in singles:
-            self._part(item, shape, _NO_LOCK, remotes)
+            self._part(item, shape, self._no_lock, remotes)
         for root in item.found.roots:
             remotes = self._remotes(item, files, root)
             if remotes not in item.remotes:
@@ -243,7 +270,7 @@ class SnapshotReader:
         return ignored
 
     def _part(self, item: _Work, shape: Shape, block: Block, remotes: Remotes) -> None:
-        paths = shape.looked if block is not _NO_LOCK else shape.looked + shape.param_files
+        paths = shape.looked if block is not self._no_lock else shape.looked + shape.param_files
         tree = item.tree
         oids = tuple([self._look(tree, path) for path in paths])
         known = item.labels
@@ -259,11 +286,11 @@ class SnapshotReader:
     def _remotes(self, item: _Work, files: Mapping[str, str], root: str) -> Remotes:
         oid = files.get(posixpath.join(root, ".dvc/config"))
         if oid is None:
-            return _NO_REMOTES
+            return self._no_remotes
         remotes = self._configs.get(oid)
         if remotes is None:
             document = self._parsed.get(oid)
-            remotes = parse_config(document.top, self.limits) if isinstance(document, Document) else _NO_REMOTES
+            remotes = parse_config(document.top, self.limits) if isinstance(document, Document) else self._no_remotes
             self._configs[oid] = remotes
         return remotes
 
@@ -311,7 +338,7 @@ class SnapshotReader:
                 "has no dvc.yaml beside it; it is not read", path=path, remedy="commit dvc.yaml", severity="warning"
             )
         )
-        return Pipeline(), {}, _NO_REMOTES
+        return Pipeline(), {}, self._no_remotes
 
     def _lock(self, item: _Work, path: str, oid: str | None) -> dict[str, Block]:
         document = self._parsed.get(oid) if oid else None
@@ -367,7 +394,7 @@ class SnapshotReader:
             for part in item.parts:
                 shape, block, oids, _, _ = part
                 if oids and self._stages.get(part) is None:
-                    paths = shape.looked if block is not _NO_LOCK else shape.looked + shape.param_files
+                    paths = shape.looked if block is not self._no_lock else shape.looked + shape.param_files
                     kinds = {out.at.path for out in shape.outs if out.kind == "metrics"} | set(shape.param_files)
                     pairs = zip(oids, paths, strict=True)
                     wanted.update((oid, path) for oid, path in pairs if oid and oid[0] != _FOLDER and path in kinds)
@@ -393,6 +420,7 @@ class SnapshotReader:
             made = self._stages.get(part)
             if made is None:
                 made = self._stage(item, *part)
+                self.built += 1
                 self._stages[part] = made
             stages.append(made[0])
             stage, messages = made
@@ -400,6 +428,7 @@ class SnapshotReader:
                 Problem(message, stage.file, stage.line, revision, stage.address, severity="warning")
                 for message in messages
             )
+        self.largest = max(self.largest, len(item.parts))
         stages.extend(item.pointers)
         if len(stages) > self.limits.stages:
             problems.append(Problem(f"more than {self.limits.stages} stages; the rest is not read", revision=revision))
@@ -428,7 +457,7 @@ class SnapshotReader:
         marks: tuple[Label, ...],
         remotes: Remotes,
     ) -> tuple[Stage, tuple[str, ...]]:
-        paths = shape.looked if block is not _NO_LOCK else shape.looked + shape.param_files
+        paths = shape.looked if block is not self._no_lock else shape.looked + shape.param_files
         held = dict(zip(paths, oids, strict=True))
         for path, oid in list(held.items()):
             if oid[:1] == _FOLDER:

@@ -9,9 +9,10 @@ import tomllib
 from collections.abc import Iterable
 from typing import Any
 
-from .documents import DocumentParser
+from .documents import Block, DocumentParser
 from .errors import ContentError
 from .limits import DEFAULTS, Limits
+from .memo import Memo
 from .safe_yaml import scalar
 from .untrusted import plain
 
@@ -26,6 +27,11 @@ class ValueReader:
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self.limits = limits
         self._documents = DocumentParser(limits, plain=scalar, finish=lambda value: plain(value, limits))
+
+    @property
+    def blocks(self) -> Memo[str, Block]:
+        """Blocks of YAML files that are remembered."""
+        return self._documents.blocks
 
     def read(self, data: bytes, path: str) -> Any:
         """What the file says, as JSON values. The format is the suffix's, YAML when it is another one.

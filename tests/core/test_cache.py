@@ -1,0 +1,96 @@
+"""The cache makes a second reading fast and is never needed or trusted."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckanext.mlops.core import Limits, read_repository
+from ckanext.mlops.core import cache as warm
+from ckanext.mlops.core.records import Snapshot
+
+STAGES = "".join(
+    f"  s{n}:\n    cmd: run {n}\n    outs:\n    - o{n}\n    metrics:\n    - m{n}.json: {{cache: false}}\n"
+    for n in range(8)
+)
+FILES: dict[str, str | bytes | None] = {
+    "dvc.yaml": "stages:\n" + STAGES,
+    "data.dvc": "outs:\n- path: d\n  md5: " + "a" * 32 + "\n",
+    "params.yaml": "a: 1\n",
+    **{f"m{n}.json": f'{{"acc": {n}}}' for n in range(8)},
+}
+
+
+def read(repo: Any, cache: Path | None, **options: Any) -> list[Snapshot]:
+    return list(read_repository(repo.folder, url=repo.url, cache=cache, **options))
+
+
+def test_a_warm_reading_equals_a_cold_one(repo: Any, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    repo.commit(FILES, tag="one")
+    assert read(repo, cache) == read(repo, None)
+    assert cache.exists()
+    repo.commit({"m3.json": '{"acc": 30}', "data.dvc": "outs:\n- path: d\n  md5: " + "b" * 32 + "\n"})
+    assert read(repo, cache) == read(repo, None)
+    repo.commit({"dvc.yaml": "stages:\n" + STAGES.replace("run 2", "run two")})
+    assert read(repo, cache) == read(repo, None)
+
+
+def test_only_new_stages_are_made_after_a_commit(repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ckanext.mlops.core.stages import StageBuilder
+
+    cache = tmp_path / "cache"
+    repo.commit(FILES)
+    read(repo, cache)
+    known = {revision.tree for revision in repo.read().revisions}
+    repo.commit({"m3.json": '{"acc": 30}'})
+    built: list[str] = []
+    build = StageBuilder.build
+    # Counting calls is the point here; what they return is DVC's facts as ever.
+    monkeypatch.setattr(
+        StageBuilder, "build", lambda self, shape, *rest: built.append(shape.name) or build(self, shape, *rest)
+    )
+    (snapshot,) = read_repository(repo.folder, url=repo.url, cache=cache).without(known)
+    assert built == ["s3"]
+    assert len(snapshot.stages) == 9
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "other version", "foreign pickle", "folder"])
+def test_a_bad_cache_is_a_cold_start(repo: Any, tmp_path: Path, damage: str) -> None:
+    cache, marker = tmp_path / "cache", tmp_path / "ran"
+    repo.commit(FILES)
+    read(repo, cache)
+    data = cache.read_bytes()
+    body = b"cposix\nsystem\n(S'touch " + str(marker).encode() + b"'\ntR."
+    cache.write_bytes(
+        {
+            "empty": b"",
+            "cut": data[: len(data) // 2],
+            "flipped": data[:-20] + b"x" + data[-19:],
+            "other version": b"0" * 32 + data[32:],
+            "foreign pickle": warm.reader_version() + zlib.crc32(body).to_bytes(4) + body,
+            "folder": b"",
+        }[damage]
+    )
+    if damage == "folder":
+        cache.unlink()
+        cache.mkdir()
+    assert read(repo, cache) == read(repo, None)
+    assert not marker.exists()
+
+
+def test_a_cache_of_other_limits_or_another_repository_is_not_used(repo: Any, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    repo.commit({**FILES, "dvc.yaml": "stages:\n  a: {cmd: '" + "x" * 300 + "'}\n"})
+    assert len(read(repo, cache)[0].stages[0].command) == 300
+    small = Limits(text=10)
+    assert read(repo, cache, limits=small) == read(repo, None, limits=small)
+
+
+def test_the_cache_is_private(repo: Any, tmp_path: Path) -> None:
+    repo.commit(FILES)
+    read(repo, tmp_path / "cache")
+    assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
