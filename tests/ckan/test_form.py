@@ -76,14 +76,14 @@ def test_a_dataset_is_made_with_the_form(browser, people, make_dataset, api):
         "dvc_stage": "train",
         "dvc_command": "python train.py",
         "dvc_retired": "",
-        "derived_from-0-dataset": "titanic-raw",
-        "derived_from-0-url": "",
-        "derived_from-0-label": "",
-        "derived_from-0-origin": "",
-        "derived_from-1-dataset": "",
-        "derived_from-1-url": "https://www.kaggle.com/c/titanic",
-        "derived_from-1-label": "Kaggle",
-        "derived_from-1-origin": "",
+        "derived_from-0001-dataset": "titanic-raw",
+        "derived_from-0001-url": "",
+        "derived_from-0001-label": "",
+        "derived_from-0001-origin": "",
+        "derived_from-0002-dataset": "",
+        "derived_from-0002-url": "https://www.kaggle.com/c/titanic",
+        "derived_from-0002-label": "Kaggle",
+        "derived_from-0002-origin": "",
     }
     browser.post("/dataset/new", data=values, follow_redirects=False, status=302)
     made = api("package_show", people.editor, id="titanic")
@@ -116,11 +116,13 @@ def test_saving_an_edit_form_untouched_changes_nothing(browser, people, make_dat
     )
     before = api("package_show", people.editor, id="titanic")
     values = filled(browser, "/dataset/edit/titanic")
-    assert values["derived_from-0-dataset"] == "titanic-raw", "people see a name, not an id"
+    assert values["derived_from-0001-dataset"] == "titanic-raw", "people see a name, not an id"
+    # Browsers send CR LF.
+    values = {name: value.replace("\n", "\r\n") for name, value in values.items()}
     browser.post("/dataset/edit/titanic", data=values, follow_redirects=False, status=302)
     after = api("package_show", people.editor, id="titanic")
-    # CKAN's own form sends its empty fields, and gives an unset licence a title.
-    ignored = ("metadata_modified", "license_title")
+    # CKAN's own form sends its empty fields, and sets a licence.
+    ignored = ("metadata_modified", "license_title", "license_id")
     before, after = ({k: v for k, v in each.items() if v and k not in ignored} for each in (before, after))
     assert after == before
 
@@ -130,16 +132,16 @@ def test_errors_stand_at_their_fields(browser, make_dataset):
     values = filled(browser, "/dataset/edit/titanic") | {
         "dvc_repository": "https://user:secret@example.com/o/r",
         "dvc_commit": "main",
-        "derived_from-0-dataset": "no-such-data",
-        "derived_from-0-url": "",
-        "derived_from-0-label": "",
-        "derived_from-0-origin": "",
+        "derived_from-0001-dataset": "no-such-data",
+        "derived_from-0001-url": "",
+        "derived_from-0001-label": "",
+        "derived_from-0001-origin": "",
     }
     body = browser.post("/dataset/edit/titanic", data=values, follow_redirects=False, status=200).body
     for field, why in (
         ("dvc_repository", "Holds a user name or password"),
         ("dvc_commit", "Not a Git commit"),
-        ("derived_from-0-dataset", "There is no dataset of that name"),
+        ("derived_from-0001-dataset", "There is no dataset of that name"),
     ):
         block = body[body.index(f'id="field-{field}"') :]
         assert why in block[: block.index("</div>")], field
@@ -166,6 +168,14 @@ def test_the_resource_form_has_the_fields(browser, make_dataset, people, api):
     browser.post(url, data=values, follow_redirects=False, status=302)
     resource = api("package_show", people.editor, id="titanic")["resources"][0]
     assert (resource["dvc_kind"], resource["dvc_path"], resource["size"]) == ("model", "models/x", 12)
+
+
+def test_the_order_of_many_entries_is_kept(browser, make_dataset, people, api):
+    entries = [{"url": f"https://example.com/{number}", "origin": "harvested"} for number in range(13)]
+    make_dataset(name="titanic", title="Titanic", derived_from=entries)
+    values = filled(browser, "/dataset/edit/titanic")
+    browser.post("/dataset/edit/titanic", data=values, follow_redirects=False, status=302)
+    assert api("package_show", people.editor, id="titanic")["derived_from"] == entries
 
 
 @pytest.mark.ckan_config("ckanext.mlops.mlflow.servers", ["lab"])

@@ -84,11 +84,15 @@ def test_the_files_have_kind_size_and_hash(titanic, page):
     assert "not in Git, remote unreachable" in text_of(items)
 
 
-def test_the_additional_info_repeats_nothing_of_the_box(titanic, page):
-    body = page("/dataset/titanic", status=200).body
+def test_the_additional_info_repeats_nothing_of_the_box(titanic, page, people):
+    body = page("/dataset/titanic", people.editor, status=200).body
     table = body[body.index('class="additional-info"') :]
-    for label in ("DVC repository", "Commit", "Command", "Made from"):
+    for label in ("DVC repository", "Commit", "Command", "Made from", "Maintainer"):
         assert label not in text_of(table)
+
+
+def test_a_table_without_rows_is_not_there(titanic, page):
+    assert 'class="additional-info"' not in page("/dataset/titanic", status=200).body
 
 
 def test_the_resource_page(titanic, page):

@@ -38,6 +38,8 @@ _SOURCE_FIELDS = (
     "derived_from",
     "mlflow_experiment",
 )
+# Fields that scheming's page shows outside of that table.
+_ELSEWHERE = ("id", "title", "name", "notes", "tag_string", "license_id", "owner_org")
 # Page of a commit on hosts whose layout is known, by a label of the host's name.
 _COMMIT_PAGES = (
     (re.compile(r"^(www\.)?github\."), "/commit/"),
@@ -128,6 +130,31 @@ def mlops_dataset_reference(value: str | None) -> str:
         return ""
     reader = Reader(_context())
     return str(reader.packages[value].name) if value in reader.look([value]).visible else value
+
+
+def mlops_form_entries(name: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The entries of a repeating field in a form: as they were sent when it comes back with errors, else as stored."""
+    sent: dict[str, dict[str, Any]] = {}
+    for key in sorted(key for key in data if isinstance(key, str) and key.startswith(f"{name}-")):
+        _, index, subfield = (*key.split("-", 2), "")[:3]
+        if index.isdecimal() and subfield:
+            sent.setdefault(index, {})[subfield] = data[key]
+    stored = data.get(name)
+    return list(sent.values()) or [each for each in stored or () if isinstance(each, dict)]
+
+
+def mlops_filled_schema(schema: Mapping[str, Any], package: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema without the dataset fields that have no value, for the table of additional information."""
+    fields = [each for each in schema["dataset_fields"] if package.get(each["field_name"]) not in (None, "", [], {})]
+    return {**schema, "dataset_fields": fields}
+
+
+def mlops_has_additional_info(schema: Mapping[str, Any]) -> bool:
+    """Whether any field of the schema stands in the table of additional information."""
+    return any(
+        each["field_name"] not in _ELSEWHERE and each.get("display_snippet", "") is not None
+        for each in schema["dataset_fields"]
+    )
 
 
 def mlops_section_fields(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

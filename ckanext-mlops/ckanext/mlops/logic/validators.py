@@ -36,6 +36,7 @@ def get_validators() -> dict[str, Validator]:
     """All of them, by the names that schemas use."""
     bounds = {f"mlops_at_most_{length}": _at_most(length) for length in _TEXT_LENGTHS}
     return bounds | {
+        "mlops_lines": lines,
         "mlops_repository_url": repository_url,
         "mlops_commit": commit,
         "mlops_date": date,
@@ -59,6 +60,11 @@ def _at_most(length: int) -> Validator:
         return str(value)
 
     return at_most
+
+
+def lines(value: str) -> str:
+    """Text with line feeds only: browsers send CR LF, and an edit form that is saved untouched must change nothing."""
+    return value.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
 
 
 def repository_url(value: str) -> str:

@@ -68,7 +68,7 @@ def metric_values(facts: Mapping[str, Any]) -> dict[str, Any]:
     for metric in files:
         for name, value in _leaves("", metric.get("values")):
             found[name if len(files) == 1 else f"{metric.get('file', '')}:{name}"] = value
-    return found
+    return dict(sorted(found.items()))
 
 
 def metric_notes(facts: Mapping[str, Any]) -> list[dict[str, str]]:
