@@ -68,6 +68,12 @@ def test_facets(titanic):
     assert found(fq='vocab_dvc_kind:"model"')["count"] == 1
 
 
+def test_files_without_a_format_make_no_empty_facet(make_dataset):
+    make_dataset(name="titanic", resources=[{"url": "", "format": "CSV"}, {"url": "", "name": "folder/"}])
+    answer = found(**{"facet.field": '["res_format"]'})
+    assert [item["name"] for item in answer["search_facets"]["res_format"]["items"]] == ["CSV"]
+
+
 @pytest.mark.parametrize("url", ["/dataset/", "/organization/lab"])
 def test_facets_have_titles_on_the_search_pages(titanic, page, url):
     body = page(url, status=200).body

@@ -29,6 +29,9 @@ def index_dataset(document: dict[str, Any]) -> dict[str, Any]:
     if kinds:
         document["vocab_dvc_kind"] = kinds
     words = list(_words(package, resources))
+    if document.get("res_format"):
+        # A folder has no format, and the facet "Formats" no use for an empty one.
+        document["res_format"] = [each for each in document["res_format"] if each]
     if words:
         document["text"] = [*_list(document.get("text")), " ".join(dict.fromkeys(words))[:_MAX_TEXT]]
     return {key: _bounded(key, value) for key, value in document.items()}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 from ckan import plugins as p
 from ckan.common import CKANConfig
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, Validator
 from flask import Blueprint
 
-from ckanext.mlops import activity, cleanup, cli, indexing, views
+from ckanext.mlops import activity, cleanup, indexing, views
 from ckanext.mlops.logic import validators
 from ckanext.mlops.model import lineage
 
@@ -26,7 +25,6 @@ class MlopsPlugin(p.SingletonPlugin):
 
     p.implements(p.IConfigurer)
     p.implements(p.IBlueprint)
-    p.implements(p.IClick)
     p.implements(p.IFacets, inherit=True)
     p.implements(p.IPackageController, inherit=True)
     p.implements(p.IValidators)
@@ -45,10 +43,6 @@ class MlopsPlugin(p.SingletonPlugin):
     def get_blueprint(self) -> list[Blueprint]:
         """The pages."""
         return views.get_blueprints()
-
-    def get_commands(self) -> list[click.Command]:
-        """``ckan mlops``."""
-        return cli.get_commands()
 
     def after_dataset_create(self, context: Context, pkg_dict: dict[str, Any]) -> None:
         """Keep the lineage index, in the transaction that creates the dataset."""

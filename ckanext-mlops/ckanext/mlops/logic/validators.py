@@ -247,7 +247,7 @@ def _visible_dataset(reference: str, context: Context) -> str | None:
     if package is None or package.state != "active":
         return None
     if not context.get("ignore_auth"):
-        inner: Context = {"user": context.get("user", ""), "model": model, "session": context["session"]}
+        inner: Context = {"user": context.get("user", ""), "session": context["session"]}
         if "auth_user_obj" in context:
             inner["auth_user_obj"] = context["auth_user_obj"]
         try:

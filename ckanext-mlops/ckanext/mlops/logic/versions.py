@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from ckan.plugins import toolkit as tk
 
@@ -109,7 +109,7 @@ def _differences(newer: Mapping[str, Any], older: Mapping[str, Any]) -> list[dic
             continue
         change = {"name": name, "before": before, "after": after}
         if _is_number(before) and _is_number(after):
-            change["delta"] = after - before
+            change["delta"] = cast(float, after) - cast(float, before)
         found.append(change)
     return found
 
@@ -124,7 +124,7 @@ def _leaves(name: str, value: Any) -> Iterable[tuple[str, Any]]:
     while waiting and given < MAX_VALUES:
         name, value = waiting.pop()
         if isinstance(value, Mapping) and value:
-            waiting += [(f"{name}.{key}" if name else str(key), item) for key, item in reversed(value.items())]
+            waiting += [(f"{name}.{key}" if name else str(key), item) for key, item in reversed(list(value.items()))]
         else:
             given += 1
             yield name, value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckan.plugins import toolkit as tk
-from flask import Blueprint
+from flask import Blueprint, request
 
 from ckanext.mlops.logic import versions
 
@@ -18,7 +18,7 @@ mlops_versions = Blueprint("mlops_versions", __name__)
 def index(id: str) -> str:  # noqa: A002 CKAN's routes name it so
     """The tab; ``page`` of the query counts from 1."""
     package = _dataset(id)
-    number = _number(tk.request.args.get("page", ""))
+    number = _number(request.args.get("page", ""))
     # One more than is shown: the last one is compared with it.
     found = tk.get_action("mlops_version_list")(
         {}, {"id": package["id"], "limit": PER_PAGE + 1, "offset": (number - 1) * PER_PAGE}
