@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Rewrite the three locks from requirements.in and requirements-dev.in: `python3 scripts/lock.py [--upgrade]`.
+"""Rewrite the locks of exact versions: `python3 scripts/lock.py [--upgrade]`.
 
-Needs uv: `uv` on the path, or this script run by a Python that has it. The development lock takes over the versions of
-the portal's lock, so both environments agree.
+They come from requirements.in, requirements-dev.in and docker/ckan/requirements.in. Needs uv: `uv` on the path, or this
+script run by a Python that has it (the portal's `.venv/bin/python`). The other locks take over the versions of the
+portal's lock, so all environments agree.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ def main() -> None:
         portal, development = ROOT / "requirements.lock", ROOT / "requirements-dev.lock"
         compile_lock(bootstrap, ROOT / "scripts/embedded/bootstrap.lock", work, *options)
         compile_lock(ROOT / "requirements.in", portal, work, *options)
-        compile_lock(ROOT / "requirements-dev.in", development, work, "--constraint", str(portal), *options)
+        container = ROOT / "docker/ckan/requirements.in"
+        for source, lock in ((ROOT / "requirements-dev.in", development), (container, container.with_suffix(".lock"))):
+            compile_lock(source, lock, work, "--constraint", str(portal), *options)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +21,10 @@ def _kill_and_wait(portal: PortalUnderTest, names: list[str]) -> None:
         os.kill(before[name], signal.SIGKILL)
 
     def back() -> bool:
-        found = portal.services()
-        return all(found[name]["pid"] not in (0, before[name]) for name in names) and portal.status()["healthy"]
+        time.sleep(1)  # a look costs a second of processor time itself
+        status = portal.status()
+        found = {service["name"]: service["pid"] for service in status["services"]}
+        return status["healthy"] and all(found[name] not in (0, before[name]) for name in names)
 
     assert portal.wait(back), portal.command("status").stdout
     log = (portal.home / "logs/supervisor.log").read_text()

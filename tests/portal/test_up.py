@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import requests
+from bs4 import BeautifulSoup
 
 if TYPE_CHECKING:
     from tests.portal.conftest import PortalUnderTest
@@ -46,12 +47,10 @@ def test_the_printed_password_signs_in(portal: PortalUnderTest) -> None:
     assert f"admin / {password}" in portal.said()
     with requests.Session() as browser:
         page = browser.get(f"{portal.url}/user/login", timeout=60).text
-        token = page.split('name="_csrf_token"', 1)[1].split('"', 2)[1] if 'name="_csrf_token"' in page else ""
-        if not token:
-            token = page.split('content="', 1)[1].split('"', 1)[0]
+        token = BeautifulSoup(page, "html.parser").find("input", {"name": "_csrf_token"})["value"]
         data = {"login": "admin", "password": password, "_csrf_token": token}
 
-        answer = browser.post(f"{portal.url}/user/_login", data=data, timeout=60)
+        answer = browser.post(f"{portal.url}/user/login", data=data, timeout=60)
 
         assert answer.ok, answer.text
         assert "/user/admin" in browser.get(portal.url, timeout=60).text

@@ -1,7 +1,10 @@
 """Makes CKAN ready: migrations of CKAN and its plugins, a sysadmin, an API token, the search index.
 
-`python prepare.py`, with `CKAN_INI` set, and one JSON object on standard input: `user`, `password`, `api_token` (may be
-empty), `reindex` (true: the index is new). The last line of its output is one JSON object: `api_token`,
+In a container: `python prepare.py --environment`; the sysadmin is `MLOPS_SYSADMIN` with `MLOPS_SYSADMIN_PASSWORD`, gets
+no token, and the index is completed.
+
+Else: `python prepare.py`, with `CKAN_INI` set, and one JSON object on standard input: `user`, `password`, `api_token`
+(may be empty), `reindex` (true: the index is new). The last line of its output is one JSON object: `api_token`,
 `password_kept` (true: the user was there already, with another password).
 """
 
@@ -53,13 +56,24 @@ def token(name: str, known: str) -> str:
     return str(made["token"])
 
 
+def _from_environment() -> dict[str, str]:
+    try:
+        return {"user": os.environ["MLOPS_SYSADMIN"], "password": os.environ["MLOPS_SYSADMIN_PASSWORD"]}
+    except KeyError as error:
+        sys.exit(f"prepare.py: the environment variable {error.args[0]} is missing, see .env.example")
+
+
 def main() -> None:
     """Prepare, and print what the caller must know."""
-    wanted = json.load(sys.stdin)
+    contained = "--environment" in sys.argv
+    wanted = _from_environment() if contained else json.load(sys.stdin)
     app: Any = make_app(load_config(os.environ["CKAN_INI"]))
     with app._wsgi_app.test_request_context():
         upgrade.main(args=[], standalone_mode=False)
         kept = sysadmin(wanted["user"], wanted["password"])
+        if contained:
+            search.rebuild(force=True, only_missing=True)
+            return
         made = token(wanted["user"], wanted["api_token"])
         if wanted["reindex"]:
             search.rebuild(force=True)
