@@ -21,12 +21,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .places import Located, Place
 from .records import Dependency, Metric, Output, Param, SourceHint, Stage
 
 _MODULES = frozenset(
     ("records", "documents", "shapes", "places", "pipelines", "remotes", "errors", "stages", "lfs", "trees", "limits")
 )
-_RECORDS = (Stage, Output, Dependency, Param, Metric, SourceHint)
+_RECORDS = (Stage, Output, Dependency, Param, Metric, SourceHint, Place, Located)
 _BUILTINS = frozenset({("builtins", "set"), ("builtins", "frozenset")})
 _MAX_BYTES = 256_000_000
 

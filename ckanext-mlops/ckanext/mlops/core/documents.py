@@ -69,7 +69,7 @@ class DocumentParser:
     def __init__(
         self,
         limits: Limits = DEFAULTS,
-        capacity: int = 2048,
+        capacity: int = 512,
         plain: Callable[[str], Any] = hash_safe_scalar,
         finish: Callable[[Any], Any] | None = None,
     ) -> None:

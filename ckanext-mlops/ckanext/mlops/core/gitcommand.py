@@ -6,6 +6,7 @@ same environment serves the transports (:mod:`.mirror`) and the readers of objec
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import selectors
@@ -166,7 +167,8 @@ def _collect(
                 watch()
         while process.poll() is None:
             _check_time(deadline, what)
-            time.sleep(_POLL / 10)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_POLL)
     return bytes(output), bytes(errors)
 
 

@@ -53,7 +53,7 @@ class PipelineReader:
     def __init__(self, limits: Limits, hints: Callable[[str], tuple[Any, ...]]) -> None:
         self.limits = limits
         self.hints = hints
-        self.shapes: Memo[tuple[Block, str, str, int | None], Shape] = Memo(4096)
+        self.shapes: Memo[tuple[Block, str, str, int | None], Shape] = Memo(512)
 
     def read(
         self,

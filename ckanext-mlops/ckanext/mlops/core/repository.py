@@ -24,6 +24,8 @@ _EXPERIMENTS = "refs/exps/"
 _PRIVATE = ("exec", "stash", "apply", "celery", "temp")
 _PREFIXES: dict[RefKind, str] = {"branch": "refs/heads/", "tag": "refs/tags/", "experiment": _EXPERIMENTS}
 
+_KINDS: dict[str, RefKind] = {"h": "branch", "t": "tag", "e": "experiment"}  # by the first letter below refs/
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -149,27 +151,28 @@ def read_repository(
 
 def _select(objects: GitObjects, selection: Selection, limits: Limits) -> list[tuple[RefKind, str, Ref]]:
     """``(kind, short name, reference)`` of the selected references."""
-    result: list[tuple[RefKind, str, Ref]] = []
-    wanted: list[tuple[RefKind, tuple[str, ...]]] = [("branch", selection.branches), ("tag", selection.tags)]
+    wanted: dict[RefKind, tuple[str, ...]] = {"branch": selection.branches, "tag": selection.tags}
     if selection.experiments:
-        wanted.append(("experiment", ("*",)))
-    for kind, globs in wanted:
-        if not globs:
-            continue
-        prefix = _PREFIXES[kind]
-        for ref in objects.refs([prefix.rstrip("/")]):
-            name = ref.name.removeprefix(prefix)
-            if kind == "experiment":
-                first, *_, name = name.split("/")
-                if first in _PRIVATE:
-                    continue
-            if "*" in globs or any(fnmatch.fnmatchcase(name, glob) for glob in globs):
-                result.append((kind, clean(name), ref))
-        if len(result) > limits.refs:
-            raise LimitExceeded(
-                f"more than {limits.refs} branches and tags are selected; name those that matter by globs"
-            )
-    return result
+        wanted["experiment"] = ("*",)
+    kinds = [kind for kind, globs in wanted.items() if globs]
+    result: dict[RefKind, list[tuple[RefKind, str, Ref]]] = {kind: [] for kind in kinds}
+    total = 0
+    for ref in objects.refs([_PREFIXES[kind].rstrip("/") for kind in kinds]) if kinds else ():
+        kind = _KINDS[ref.name[5]]
+        name = ref.name.removeprefix(_PREFIXES[kind])
+        if kind == "experiment":
+            first, *_, name = name.split("/")
+            if first in _PRIVATE:
+                continue
+        globs = wanted[kind]
+        if "*" in globs or any(fnmatch.fnmatchcase(name, glob) for glob in globs):
+            result[kind].append((kind, clean(name), ref))
+            total += 1
+            if total > limits.refs:
+                raise LimitExceeded(
+                    f"more than {limits.refs} branches and tags are selected; name those that matter by globs"
+                )
+    return [one for kind in kinds for one in result[kind]]
 
 
 def _revisions(

@@ -75,12 +75,12 @@ class SnapshotReader:
         self._ignored: Memo[tuple[tuple[str, str], ...], Ignored] = Memo(64)
         self._builder = StageBuilder(repository_url, limits, self.values)
         self._texts: Memo[str, str | ContentError] = Memo(64)
-        self._parsed: Memo[str, Document | ContentError] = Memo(256)
-        self._values: Memo[tuple[str, str], Any] = Memo(4096)
+        self._parsed: Memo[str, Document | ContentError] = Memo(64)
+        self._values: Memo[tuple[str, str], Any] = Memo(512)
         self._configs: Memo[str, Remotes] = Memo(256)
         self._made: Memo[tuple[str, str, str], list[Pipeline]] = Memo(256)
-        self._files: Memo[tuple[str, str, str], Shape | ContentError | bool] = Memo(4096)
-        self._stages: Memo[tuple[Any, ...], tuple[Stage, tuple[str, ...]]] = Memo(4096)
+        self._files: Memo[tuple[str, str, str], Shape | ContentError | bool] = Memo(512)
+        self._stages: Memo[tuple[Any, ...], tuple[Stage, tuple[str, ...]]] = Memo(512)
 
     def save(self) -> list[Any]:
         """What a warm start needs. Identity stands for content in it, so it has to be kept as one whole."""
@@ -255,7 +255,10 @@ class SnapshotReader:
             remotes = self._remotes(item, files, root)
             if remotes not in item.remotes:
                 item.remotes.append(remotes)
-        self._stages.reserve(2 * len(item.parts))
+        # What one snapshot needs must be remembered until the next one asks for it.
+        for memo in (self._stages, self._documents.blocks, self._pipelines.shapes):
+            memo.reserve(2 * len(item.parts))
+        self._values.reserve(2 * sum(len(part[2]) for part in item.parts))
 
     def _ignore(self, item: _Work) -> Ignored | None:
         """The tree's ``.dvcignore`` files, None when they hide nothing."""

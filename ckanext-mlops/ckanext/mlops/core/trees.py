@@ -15,7 +15,7 @@ _ENTRY = {
     40: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})", re.DOTALL),
     64: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{32})", re.DOTALL),
 }
-_ENTRIES = 30_000  # names of files and folders that are kept at least
+_ENTRIES = 10_000  # names of files and folders that are kept at least
 _FILES = (b"100644", b"100755", b"100664")
 _FOLDERS = (b"40000", b"040000")
 _READ = re.compile(rb"dvc\.(?:yaml|lock)|.+\.dvc|Dvcfile|\.dvcignore|\.gitattributes|artifacts\.yaml", re.DOTALL)
@@ -56,7 +56,7 @@ class Trees:
         self.objects = objects
         self.limits = limits
         self._folders: Memo[str, Folder] = Memo(_ENTRIES)
-        self._found: Memo[str, Found] = Memo(20_000)
+        self._found: Memo[str, Found] = Memo(2_000)
         self.missing: dict[str, str] = {}
 
     def load(self, roots: Iterable[str]) -> None:
