@@ -26,22 +26,12 @@ def test_down_from_another_terminal(portal: PortalUnderTest) -> None:
     assert "was not running" in again.stdout
 
 
-def test_ctrl_c(portal: PortalUnderTest) -> None:
-    assert portal.terminal
-    portal.terminal.send_signal(signal.SIGINT)
-
-    assert portal.terminal.wait(120) == 0
-
-    assert "Stopping the portal; data is kept" in portal.said()
-    assert not portal.processes()
-
-
-def test_down_while_it_is_still_starting(other: PortalUnderTest) -> None:
-
+def test_ctrl_c_while_it_is_still_starting(other: PortalUnderTest) -> None:
     starting = other.begin()
     assert other.wait(lambda: "Preparing CKAN" in other.said())
+    starting.send_signal(signal.SIGINT)
 
-    assert other.command("down").returncode == 0
+    assert starting.wait(120) == 130
 
-    assert starting.wait(60) == 130
     assert not other.processes()
+    assert other.command("down").returncode == 0

@@ -16,6 +16,16 @@ def _supervisor(portal: PortalUnderTest) -> psutil.Process:
     return next(p for p in portal.processes() if p.environ().get("MLOPS_PORTAL_SERVICE") == "supervisor")
 
 
+def test_a_killed_supervisor_ends_the_portal_in_the_terminal_and_leaves_nothing(portal: PortalUnderTest) -> None:
+    assert portal.terminal
+    os.kill(_supervisor(portal).pid, signal.SIGKILL)
+
+    assert portal.terminal.wait(150) == 1
+
+    assert "The supervisor was killed" in portal.said()
+    assert not portal.processes()
+
+
 def test_up_after_both_were_killed(portal: PortalUnderTest) -> None:
     assert portal.terminal
     made = portal.api("organization_create", name="before-the-kill")
@@ -38,13 +48,3 @@ def test_up_after_both_were_killed(portal: PortalUnderTest) -> None:
     assert not left & {process.pid for process in portal.processes()}
     assert "was not properly shut down" not in log.read_bytes()[before:].decode(), "PostgreSQL was stopped, not killed"
     assert portal.api("organization_show", id=made["id"])["name"] == "before-the-kill"
-
-
-def test_a_killed_supervisor_ends_the_portal_in_the_terminal_and_leaves_nothing(portal: PortalUnderTest) -> None:
-    assert portal.terminal
-    os.kill(_supervisor(portal).pid, signal.SIGKILL)
-
-    assert portal.terminal.wait(150) == 1
-
-    assert "The supervisor was killed" in portal.said()
-    assert not portal.processes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from embedded import config
@@ -11,9 +12,7 @@ if TYPE_CHECKING:
     from tests.portal.conftest import PortalUnderTest
 
 
-def test_a_portal_on_postgresql_redis_solr_and_mlflow_of_another(
-    portal: PortalUnderTest, other: PortalUnderTest
-) -> None:
+def test_a_portal_on_the_services_of_another(portal: PortalUnderTest, other: PortalUnderTest) -> None:
     lender = Settings.load(portal.home, config.load(portal.home / "portal.toml"))
     assert lender.postgres
     assert lender.redis
@@ -46,7 +45,11 @@ def test_a_portal_on_postgresql_redis_solr_and_mlflow_of_another(
     assert running == {"supervisor", "ckan", "worker", "gather", "fetch", "timer"}
     other.api("organization_create", name="of-the-borrower")
     assert "of-the-borrower" not in portal.api("organization_list")
-    assert other.command("down").returncode == 0
+    assert other.terminal
+    other.terminal.send_signal(signal.SIGINT)
+    assert other.terminal.wait(120) == 0
+    assert "Stopping the portal; data is kept" in other.said()
+    assert not other.processes()
     assert portal.status()["healthy"]
 
 

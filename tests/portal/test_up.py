@@ -47,7 +47,8 @@ def test_the_printed_password_signs_in(portal: PortalUnderTest) -> None:
     assert f"admin / {password}" in portal.said()
     with requests.Session() as browser:
         page = browser.get(f"{portal.url}/user/login", timeout=60).text
-        token = BeautifulSoup(page, "html.parser").find("input", {"name": "_csrf_token"})["value"]
+        (field, *_) = BeautifulSoup(page, "html.parser").select("input[name=_csrf_token]")
+        token = field["value"]
         data = {"login": "admin", "password": password, "_csrf_token": token}
 
         answer = browser.post(f"{portal.url}/user/login", data=data, timeout=60)
