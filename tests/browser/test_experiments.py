@@ -17,18 +17,18 @@ def test_runs_with_their_metrics_are_listed(open_page, picture):
 
 def test_a_run_leads_to_its_page_in_mlflow(open_page):
     page = open_page("/dataset/titanic-train/experiments")
-    link = page.locator('main a[href*="/runs/"]').first
+    link = page.locator('[role=main] a[href*="/runs/"]').first
     expect(link).to_be_visible()
     assert re.search(r"/#/experiments/\d+/runs/[0-9a-f]{32}$", link.get_attribute("href") or "")
 
 
 def test_visitors_get_no_form_and_editors_do(open_page, portal, picture):
     page = open_page("/dataset/titanic-train/experiments")
-    expect(page.locator('main form[method="post"]')).to_have_count(0)
+    expect(page.locator('[role=main] form[method="post"]')).to_have_count(0)
     page.goto(portal.url + "/user/login")
     page.get_by_label("Username or Email").fill(portal.user)
     page.get_by_label("Password").fill(portal.password)
     page.get_by_role("main").get_by_role("button", name="Login").click()
     page.goto(portal.url + "/dataset/titanic-train/experiments")
-    expect(page.locator('main form[method="post"]').first).to_be_visible()
+    expect(page.locator('[role=main] form[method="post"]').first).to_be_visible()
     picture(page, "experiments-editor")

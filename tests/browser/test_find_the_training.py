@@ -15,7 +15,7 @@ def test_a_visitor_finds_the_training_by_search_and_reads_where_it_comes_from(op
     picture(page, "dataset")
     main = page.get_by_role("main")
     expect(main.get_by_text("python code/train.py")).to_be_visible()
-    expect(main).to_contain_text("titanic.git")
+    expect(main).to_contain_text(re.compile("Repository\\s+titanic"))
     expect(main).to_contain_text(re.compile(r"\b[0-9a-f]{7,}\b"))
 
 

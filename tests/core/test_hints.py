@@ -109,6 +109,32 @@ def test_credentials_are_not_kept(command):
     assert "hunter2" not in repr(hint)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python code/fetch.py https://www.openml.org/d/40945",
+        "python3.11 scripts/download_data.py --quiet=1 https://www.openml.org/d/40945 data/",
+        "./get-data.sh https://www.openml.org/d/40945",
+        "Rscript fetch.R https://www.openml.org/d/40945",
+    ],
+)
+def test_a_script_that_is_named_after_fetching_names_its_source(command):
+    assert uris(command) == ["https://www.openml.org/d/40945"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python train.py https://tracking.org/",
+        "python fetch.py --tracking-uri https://tracking.org/ data/raw.csv",
+        "python budget.py https://host.org/",
+        "python targets.py https://host.org/",
+    ],
+)
+def test_an_address_that_a_script_may_use_otherwise_is_no_hint(command):
+    assert uris(command) == []
+
+
 def test_each_source_is_named_once_and_their_number_is_bounded():
     assert uris("curl https://x.org/a && wget https://x.org/a") == ["https://x.org/a"]
     many = "; ".join(f"curl https://x.org/{number}" for number in range(500))

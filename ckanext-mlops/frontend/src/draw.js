@@ -1,5 +1,5 @@
 /** Draws places as SVG. Text from the catalog enters by `textContent` and attributes only, never as markup. */
-import { NODE, safeHref, shorten } from "./graph.js";
+import { NODE, lines, safeHref, shorten } from "./graph.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** Outlines in a 20 × 20 box: what a node is must not depend on colour alone. */
@@ -68,7 +68,7 @@ export function drawNode(node, { x, y }, isFocus, words) {
   });
   if (href) group.setAttribute("href", href);
   const title = svg("text", { class: "mlops-lineage-title", x: 38, y: 25 });
-  title.textContent = shorten(node.title, 20);
+  title.textContent = shorten(lines(node)[0], 20);
   const second = svg("text", { class: "mlops-lineage-second", x: 38, y: 42 });
   second.textContent = shorten(secondLine(node, words), 24);
   const hint = svg("title");
@@ -94,6 +94,5 @@ export function drawNode(node, { x, y }, isFocus, words) {
 
 function secondLine(node, words) {
   if (node.retired) return `${words.retired} ${node.retired}`;
-  if (node.stage) return node.stage;
-  return node.title === node.name ? (words.roles[node.role] ?? node.role) : node.name;
+  return lines(node)[1] || (words.roles[node.role] ?? node.role);
 }

@@ -38,6 +38,16 @@ export function place(nodes, edges) {
   };
 }
 
+/**
+ * The two lines of a node: `[name, place]`. Harvested titles are "project: step", and what tells the nodes of a project
+ * apart must not be what is cut off.
+ */
+export function lines(node) {
+  const [, project, step] = /^(.+): (.+)$/s.exec(node.title) ?? [];
+  if (step) return [step, project];
+  return [node.title, node.stage || (node.title === node.name ? "" : node.name)];
+}
+
 /** `text` in at most `length` characters, whole code points only. */
 export function shorten(text, length) {
   const characters = [...String(text)];

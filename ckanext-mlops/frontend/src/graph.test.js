@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { joinEdges, place, safeHref, shorten } from "./graph.js";
+import { joinEdges, lines, place, safeHref, shorten } from "./graph.js";
 
 const edge = (upstream, downstream, origin = "harvested") => ({ upstream, downstream, origin });
 
@@ -35,4 +35,10 @@ test("titles are cut between code points", () => {
   assert.equal(shorten("titanic", 7), "titanic");
   assert.equal(shorten("titanic", 4), "tit…");
   assert.equal(shorten("🚢🚢🚢", 2), "🚢…");
+});
+
+test("a node's first line is what tells it apart", () => {
+  assert.deepEqual(lines({ title: "Titanic: train", name: "titanic-train", stage: "train" }), ["train", "Titanic"]);
+  assert.deepEqual(lines({ title: "Passengers", name: "passengers", stage: "fetch" }), ["Passengers", "fetch"]);
+  assert.deepEqual(lines({ title: "passengers", name: "passengers" }), ["passengers", ""]);
 });

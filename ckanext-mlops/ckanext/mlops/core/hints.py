@@ -46,6 +46,9 @@ _WRAPPERS = {"sudo": "-u", "env": "-u", "time": "-f", "nohup": "", "exec": "", "
 _RUNNERS = {"poetry", "pipenv", "uv", "pdm", "rye", "hatch", "conda", "mamba", "dotenv", "pixi"}
 _SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
 _FETCHERS = {"curl", "wget", "aria2c", "http", "https", "xh", "axel"}
+_INTERPRETER = re.compile(r"python[0-9.]*|Rscript|node|julia|ruby|perl|sh|bash|zsh")
+# A script whose name says that it fetches, when it is given an address: `python code/fetch_data.py https://…`.
+_FETCHING_SCRIPT = re.compile(r"(?:^|[_.-])(?:fetch|download|get|pull|ingest|scrape|crawl)(?=$|[_.-])", re.IGNORECASE)
 _UPLOADS = re.compile(
     r"-T|-d|-F|--upload-file|--data(?:-.*)?|--form|--post-(?:file|data)|--body-.*|POST|PUT|PATCH|DELETE"
 )
@@ -152,6 +155,19 @@ def _of_program(words: list[str]) -> Iterator[SourceHint]:
         yield from _addresses(operands[:-1] if len(operands) > 1 else operands, "url")
     elif program in ("git", "gh") and not _GIT_VERBS.isdisjoint(rest):
         yield from _addresses(rest, "git")
+    else:
+        script = rest[0].rsplit("/", 1)[-1] if rest and _INTERPRETER.fullmatch(program) else program
+        if _FETCHING_SCRIPT.search(script):
+            yield from _addresses(_operands(rest), "url")
+
+
+def _operands(words: list[str]) -> list[str]:
+    """The words that are neither options nor possibly values of them."""
+    return [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if not word.startswith("-") and ("=" in before or not before.startswith("-"))
+    ]
 
 
 def _without_values(words: list[str], options: set[str]) -> list[str]:
