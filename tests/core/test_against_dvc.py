@@ -112,7 +112,12 @@ def assert_stages_equal(folder: Path, python: str = sys.executable) -> int:
     for names, expected in json.loads(run(folder, python, "-c", PROBE)).items():
         for name in names.split(","):
             if expected is not None and name in mine:
-                assert facts(mine[name]) == expected, name
+                found = facts(mine[name])
+                for address, (_, deps, _) in expected.items():
+                    # DVC 2 does not tell the etag of a URL that DVC 0.x recorded.
+                    unknown = [path for path, hash_ in deps.items() if "://" in path and hash_ is None]
+                    found[address][1].update(dict.fromkeys(unknown))
+                assert found == expected, name
                 compared += 1
     return compared
 

@@ -179,6 +179,19 @@ def test_missing_and_corrupt_objects(repo: Any) -> None:
     assert not snapshot.complete
 
 
+def test_a_missing_folder_makes_the_snapshot_incomplete(repo: Any) -> None:
+    blob = repo.git("hash-object", "-w", "--stdin", data=b"outs: []\n")
+    entries = f"100644 blob {blob}\ta.dvc\n040000 tree {'1' * 40}\tsub\n"
+    partly = repo.git("mktree", "--missing", data=entries.encode())
+    for tree, place, count in ((partly, "sub", 1), ("2" * 40, ".", 0)):
+        text = f"tree {tree}\nauthor A <a> 1 +0000\ncommitter C <c> 1 +0000\n\nx\n"
+        oid = repo.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", data=text.encode())
+        repo.git("update-ref", "refs/heads/main", oid)
+        snapshot = repo.snapshot()
+        assert not snapshot.complete
+        assert (snapshot.problems[0].path, len(snapshot.stages)) == (place, count)
+
+
 def test_a_missing_commit_is_a_problem_of_its_branch(repo: Any) -> None:
     repo.commit(GOOD)
     (repo.folder / "refs/heads/gone").write_text("1" * 40 + "\n")

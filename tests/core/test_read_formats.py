@@ -343,3 +343,12 @@ def test_readme_and_licence(read_files: Read) -> None:
 def test_list_commands_and_credentials_in_them(read_files: Read) -> None:
     snapshot = read_files({"dvc.yaml": "stages:\n  s:\n    cmd:\n    - curl https://me:pw@h.org/x\n    - echo 1\n"})
     assert snapshot.stages[0].command == "curl https://h.org/x\necho 1"
+
+
+def test_an_empty_file_is_what_its_name_says(read_files: Read) -> None:
+    empty: dict[str, Any] = dict.fromkeys(
+        (".dvcignore", "a.dvc", "dvc.yaml", "dvc.lock", "README.md", "sub/Dvcfile"), ""
+    )
+    snapshot = read_files({**empty, "b.dvc": f"outs:\n- {{path: b, md5: {A}}}\n"})
+    assert [item.address for item in snapshot.stages] == ["b.dvc"]
+    assert not snapshot.problems

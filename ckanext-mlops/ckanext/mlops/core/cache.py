@@ -25,7 +25,20 @@ from .places import Located, Place
 from .records import Dependency, Metric, Output, Param, SourceHint, Stage
 
 _MODULES = frozenset(
-    ("records", "documents", "shapes", "places", "pipelines", "remotes", "errors", "stages", "lfs", "trees", "limits")
+    (
+        "records",
+        "documents",
+        "shapes",
+        "places",
+        "pipelines",
+        "remotes",
+        "errors",
+        "stages",
+        "lfs",
+        "trees",
+        "limits",
+        "work",
+    )
 )
 _RECORDS = (Stage, Output, Dependency, Param, Metric, SourceHint, Place, Located)
 _BUILTINS = frozenset({("builtins", "set"), ("builtins", "frozenset")})

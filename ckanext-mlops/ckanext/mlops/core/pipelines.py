@@ -29,6 +29,7 @@ class Pipeline:
 
     :param looked: files that templates read, path to object id; the pipeline holds where they are the same
     :param used: params that templates used, file to its keys
+    :param lock: the lock, when stages were taken from it
     """
 
     shapes: list[Shape] = field(default_factory=list)
@@ -39,7 +40,13 @@ class Pipeline:
     problems: list[Problem] = field(default_factory=list)
     looked: dict[str, str] = field(default_factory=dict)
     used: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    from_lock: bool = False
+    lock: Mapping[str, Block] | None = None
+
+    def holds(self, lock: Mapping[str, Block], blob: Callable[[str], str]) -> bool:
+        """Whether reading the same ``dvc.yaml`` in another tree would say the same."""
+        return (self.lock is None or self.lock is lock) and all(
+            blob(path) == seen for path, seen in self.looked.items()
+        )
 
     @cached_property
     def param_files(self) -> dict[str, tuple[str, ...] | None]:
@@ -151,6 +158,8 @@ class PipelineReader:
             message = f"templates cannot be resolved: {reason}"
             result.problems.append(Problem(message, path=file, line=line, stage=clean(group, 200)))
         missing = set(document.stages) if resolved.problem else set(resolved.failed)
+        if missing:
+            result.lock = lock
         self._from_lock(result, missing, document, file, root, lock)
 
     def _from_lock(
@@ -172,7 +181,7 @@ class PipelineReader:
 
     def lock_only(self, file: str, root: str, lock: Mapping[str, Block]) -> Pipeline:
         """The pipeline of a ``dvc.yaml`` that is missing or not readable."""
-        result = Pipeline(from_lock=True)
+        result = Pipeline()
         for name, block in lock.items():
             if isinstance(block.value, dict):
                 shape = self._shape(result, name, lock_definition(block.value), file, root, None)

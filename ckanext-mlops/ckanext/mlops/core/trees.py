@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .gitobjects import GitObjects
+from .gitobjects import GitObject, GitObjects
 from .limits import DEFAULTS, Limits
 from .memo import Memo
 from .untrusted import clean
@@ -28,11 +28,16 @@ class TooManyFolders(Exception):
 
 @dataclass(eq=False, slots=True)
 class Folder:
-    """One tree object: names of its files and folders to their object ids."""
+    """One tree object: names of its files and folders to their object ids.
+
+    :param odd: symbolic links and submodules
+    :param damaged: the object is missing, corrupt, or larger than the limit
+    """
 
     files: dict[str, str]
     folders: dict[str, str]
     odd: tuple[str, ...] = ()
+    damaged: bool = False
 
     @property
     def weight(self) -> int:
@@ -47,6 +52,7 @@ class Found:
     files: tuple[tuple[str, str], ...] = ()
     roots: tuple[str, ...] = ()
     odd: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 class Trees:
@@ -57,7 +63,6 @@ class Trees:
         self.limits = limits
         self._folders: Memo[str, Folder] = Memo(_ENTRIES)
         self._found: Memo[str, Found] = Memo(2_000)
-        self.missing: dict[str, str] = {}
 
     def load(self, roots: Iterable[str]) -> None:
         """Read the trees ``roots`` and all folders below them that are not remembered."""
@@ -67,9 +72,7 @@ class Trees:
         while todo and depth <= self.limits.depth:
             below: list[str] = []
             for item in self.objects.read(todo, self.limits.dvc_bytes):
-                if item.kind != "tree":
-                    self.missing[item.oid] = item.kind
-                folder = _parse(item.data, len(item.oid)) if item.kind == "tree" else Folder({}, {})
+                folder = _folder(item)
                 entries += folder.weight
                 self._folders.reserve(entries)
                 self._folders.put(item.oid, folder, folder.weight)
@@ -85,7 +88,7 @@ class Trees:
         folder = self._folders.get(oid)
         if folder is None:
             for item in self.objects.read([oid], self.limits.dvc_bytes):
-                folder = _parse(item.data, len(oid)) if item.kind == "tree" else Folder({}, {})
+                folder = _folder(item)
                 self._folders.put(oid, folder, folder.weight)
         return folder or Folder({}, {})
 
@@ -99,6 +102,10 @@ class Trees:
                 return ""
             oid = found
         return self.folder(oid).files.get(name, "")
+
+    def look(self, root: str, path: str) -> str:
+        """Object id of the file at ``path``, ``/`` and the id of a folder, or ``""``."""
+        return self.blob(root, path) or ("/" + found if (found := self.tree(root, path)) else "")
 
     def tree(self, root: str, path: str) -> str:
         """Object id of the folder at ``path``; ``""`` when there is none."""
@@ -144,6 +151,7 @@ class Trees:
         if depth == 0:
             files += [(name, blob) for name, blob in folder.files.items() if _TEXTS.fullmatch(name.encode("utf-8"))]
         roots: list[str] = []
+        damaged = ["."] if folder.damaged else []
         odd = [name for name in folder.odd if _READ.fullmatch(name.encode("utf-8", "replace"))]
         for name, child in folder.folders.items():
             if name == ".dvc":
@@ -156,12 +164,17 @@ class Trees:
             files.extend((f"{name}/{path}", blob) for path, blob in below.files)
             roots.extend(f"{name}/{path}" if path else name for path in below.roots)
             odd.extend(f"{name}/{path}" for path in below.odd)
+            damaged.extend(name if path == "." else f"{name}/{path}" for path in below.damaged)
             if len(files) > self.limits.dvc_files:
                 raise TooManyFolders(f"more than {self.limits.dvc_files} DVC files in one revision")
-        found = Found(tuple(files), tuple(roots), tuple(odd[:100]))
+        found = Found(tuple(files), tuple(roots), tuple(odd[:100]), tuple(damaged[:100]))
         if depth:
             self._found[oid] = found
         return found
+
+
+def _folder(item: GitObject) -> Folder:
+    return _parse(item.data, len(item.oid)) if item.kind == "tree" else Folder({}, {}, damaged=True)
 
 
 def _parse(data: bytes, width: int) -> Folder:

@@ -1,0 +1,98 @@
+"""What a snapshot has besides its stages: top-level metrics, params files, plots, README and licence."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import Any
+
+from .documents import Document
+from .files import FileReader, is_text
+from .pipelines import merge_params
+from .records import Metric, Param, Plot, Problem
+from .stages import StageBuilder
+from .trees import Trees
+from .untrusted import clean
+from .values import nest
+from .work import Work
+
+_FOLDER = "/"
+_MAX_LISTED = 200
+
+
+class SectionReader:
+    """Reads these sections of trees."""
+
+    def __init__(self, trees: Trees, files: FileReader, builder: StageBuilder) -> None:
+        self.trees = trees
+        self.files = files
+        self.builder = builder
+
+    def metrics(self, item: Work, problems: list[Problem]) -> Iterator[Metric]:
+        """Metrics that ``dvc.yaml`` names at its top and no stage has."""
+        mine = {out.at.path for part in item.parts for out in part.shape.outs if out.kind == "metrics"}
+        for path in dict.fromkeys(path for pipeline in item.pipelines for path in pipeline.metrics):
+            if path in mine:
+                continue
+            oid = self.trees.look(item.tree, path)
+            held = {}
+            cached = False
+            if oid[:1] == _FOLDER:
+                held = {f"{path}/{name}": child for name, child in self.trees.walk(oid[1:], _MAX_LISTED)}
+            elif not oid:
+                outs = (out for part in item.parts for out in part.shape.out_paths)
+                cached = any(path == out or path.startswith(out + "/") for out in outs)
+            messages: list[str] = []
+            yield from self.builder.metrics(path, oid, cached, held, messages)
+            revision = item.revisions[0].name
+            problems.extend(Problem(message, path, revision=revision, severity="warning") for message in messages)
+
+    def params_files(self, item: Work) -> dict[str, tuple[str, ...] | None]:
+        """Params files and the keys that are asked of them, None for all: as ``dvc params show`` does."""
+        asked: list[tuple[str, tuple[str, ...] | None]] = []
+        for pipeline in item.pipelines:
+            asked += pipeline.param_files.items()
+        asked += [(posixpath.join(root, "params.yaml"), None) for root in item.found.roots or ("",)]
+        files = merge_params(asked, item.singles)
+        for pipeline in item.pipelines:
+            for path, keys in pipeline.used.items():
+                if not path.endswith("]"):  # "vars[0]": values in dvc.yaml itself
+                    files.setdefault(path, keys)
+        return files
+
+    def params(self, item: Work) -> Iterator[Param]:
+        """What the params files say."""
+        for path, keys in self.params_files(item).items():
+            oid = self.trees.blob(item.tree, path)
+            if not oid:
+                continue
+            found = self.builder.file_params(path, oid, keys)
+            if keys is not None:
+                values: dict[str, Any] = {}
+                for param in found:
+                    nest(values, param.key, param.value)
+                found = [Param(path, key, value) for key, value in values.items()]
+            yield from found
+
+    def plots(self, item: Work) -> Iterator[Plot]:
+        """Plots of stages, then of the top."""
+        for part in item.parts:
+            for out in part.shape.outs:
+                if out.kind == "plots" and not out.at.outside:
+                    yield Plot(out.at.path, (out.at.path,), self._held(item, (out.at.path,)), out.plot or {})
+        for pipeline in item.pipelines:
+            for name, files, options in pipeline.plots:
+                yield Plot(name, files, self._held(item, files), options)
+
+    def _held(self, item: Work, paths: tuple[str, ...]) -> dict[str, str]:
+        return {path: oid for path in paths if (oid := self.trees.blob(item.tree, path))}
+
+    def text(self, item: Work, *prefixes: str) -> str:
+        """README or licence of the root folder; the Markdown one when there are several."""
+        best = ""
+        for path, oid in item.found.files:
+            if "/" not in path and is_text(path) and path.lower().startswith(prefixes):
+                document = self.files.document(oid, path)
+                if isinstance(document, Document) and (not best or path.lower().endswith(".md")):
+                    best = clean(document.top, self.files.limits.text_bytes)
+        return best
