@@ -28,10 +28,10 @@ def test_the_datasets_of_every_stage_are_there(open_page):
 def test_a_resource_page_tells_hash_size_kind_and_path(open_page, picture):
     page = open_page("/dataset/titanic-train")
     page.get_by_role("link", name=re.compile("model.pkl")).first.click()
-    main = page.get_by_role("main")
-    expect(main).to_contain_text("models/model.pkl")
-    expect(main).to_contain_text(re.compile(r"[0-9a-f]{32}"))
-    expect(main).to_contain_text(re.compile("model", re.IGNORECASE))
+    box = page.locator(".mlops-box", has_text="DVC file")
+    expect(box).to_contain_text("models/model.pkl")
+    expect(box).to_contain_text(re.compile(r"[0-9a-f]{32}"))
+    expect(box).to_contain_text(re.compile("model", re.IGNORECASE))
     picture(page, "resource")
 
 

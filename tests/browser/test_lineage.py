@@ -9,10 +9,11 @@ from playwright.sync_api import expect
 
 def test_the_graph_shows_what_the_model_was_made_from(open_page, picture):
     page = open_page("/dataset/titanic-train/lineage")
-    graph = page.locator(".mlops-lineage-graph svg")
+    graph = page.locator(".mlops-lineage-graph svg.mlops-lineage-canvas")
     expect(graph).to_be_visible()
     expect(graph.get_by_text("prepare", exact=False).first).to_be_visible()
     expect(graph.get_by_text("fetch", exact=False).first).to_be_visible()
+    expect(graph.get_by_text("openml.org", exact=False).first).to_be_visible()
     picture(page, "lineage")
 
 
@@ -40,5 +41,5 @@ def test_fewer_steps_show_less(open_page):
 
 def test_it_is_readable_in_a_dark_window(open_page, picture):
     page = open_page("/dataset/titanic-train/lineage", color_scheme="dark")
-    expect(page.locator(".mlops-lineage-graph svg")).to_be_visible()
+    expect(page.locator(".mlops-lineage-graph svg.mlops-lineage-canvas")).to_be_visible()
     picture(page, "lineage-dark")
