@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import subprocess
+import sys
 from configparser import ConfigParser
 from dataclasses import fields, replace
 from pathlib import Path
@@ -79,6 +83,22 @@ def test_a_container_renders_the_same_file(tmp_path: Path) -> None:
     found = ini.from_environment(environment)
 
     assert ini.render(found) == ini.render(replace(VALUES, options={"ckan.locale_default": "de"}))
+
+
+def test_the_entry_point_of_containers_writes_the_file_and_becomes_the_command(tmp_path: Path) -> None:
+    target = tmp_path / "ckan.ini"
+    given = {
+        f"MLOPS_{name.upper()}": getattr(VALUES, name)
+        for name in ini.IniValues.__dataclass_fields__
+        if name != "options"
+    }
+    command = [sys.executable, ini.__file__, str(target), "sh", "-c", "echo started"]
+
+    result = subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, check=True)
+
+    assert result.stdout == "started\n"
+    assert _read(target.read_text())["solr_url"] == VALUES.solr_url
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
 def test_a_missing_variable_is_named() -> None:

@@ -1,6 +1,6 @@
 """ckan.ini from one template, for the embedded portal and for containers. Standard library only.
 
-In a container: `python ini.py FILE` takes every value from the environment variable of its name (`MLOPS_DATABASE_URL`
+In a container: `python ini.py FILE COMMAND...` writes the file and becomes the command. It takes every value from the environment variable of its name (`MLOPS_DATABASE_URL`
 for `database_url`), or, for secrets, from the file that `..._FILE` names.
 """
 
@@ -116,8 +116,8 @@ def from_environment(environment: Mapping[str, str]) -> IniValues:
         raise ValueError(f"environment variables are missing ({PREFIX}..., see .env.example): {error}") from error
 
 
-def main(target: str) -> None:
-    """Write the file for a container."""
+def main(target: str, *command: str) -> None:
+    """Write the file for a container, and become the command."""
     path = Path(target)
     try:
         text = render(from_environment(os.environ))
@@ -125,7 +125,9 @@ def main(target: str) -> None:
         sys.exit(f"ckan.ini: {error}")
     path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8")
+    if command:
+        os.execvp(command[0], command)  # noqa: S606
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
