@@ -223,5 +223,5 @@ def test_dvc_2_reads_the_same_of_old_files(bundle: Callable[[str], Path], tmp_pa
     compared = {}
     for name in ("mlops-titanic", "lk-demo-experiment", "dataset-registry"):
         compared[name] = assert_stages_equal(work_tree(bundle(name), tmp_path / name), python)
-    assert compared["mlops-titanic"] >= 4
-    assert compared["dataset-registry"] == 21
+    assert compared["mlops-titanic"] == 5  # all but wrong-baseline, which it refuses
+    assert compared["dataset-registry"] >= 8  # the others are of DVC 3
