@@ -4,14 +4,16 @@ Ends first what an earlier, killed start of the same service left running (a ser
 holds the port), then becomes the command. The environment variables `MLOPS_PORTAL_HOME` and `MLOPS_PORTAL_SERVICE` mark
 every process of a portal, children included.
 
-`--unprivileged`: PostgreSQL refuses to run as root. Root becomes uid 65534 of a user namespace of its own, which keeps
-its access to its own files; where such namespaces are forbidden (containers), it becomes the user nobody.
+`--unprivileged`: PostgreSQL refuses to run as root, or as a user without a name (a number given to a container). Such
+a user becomes uid 65534 of a user namespace of its own, which keeps its access to its own files; where such namespaces
+are forbidden, root becomes the user nobody.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import sys
 import time
 from collections.abc import Iterable
@@ -79,7 +81,7 @@ def _signal(process: psutil.Process, *, kill: bool) -> None:
 
 
 def give_up_root(folder: Path, executable: Path) -> str:
-    """Stop being root; the way that was taken.
+    """Stop being root, or nameless; the way that was taken.
 
     :param folder: data folder of the service, which must stay its own
     :raises PermissionError: no way is open here
@@ -109,6 +111,11 @@ def become_nobody(folder: Path, executable: Path) -> None:
 
     :raises PermissionError: nobody cannot reach the folder or the program
     """
+    if os.geteuid() != 0:
+        raise PermissionError(
+            f"PostgreSQL needs a user with a name: user {os.geteuid()} is not in /etc/passwd, and user namespaces are "
+            "forbidden here. Add the user, or run as another."
+        )
     _own(folder, NOBODY, NOBODY)
     os.setgroups([])
     os.setgid(NOBODY)
@@ -120,6 +127,14 @@ def become_nobody(folder: Path, executable: Path) -> None:
                 f"{path}. Run the portal as an ordinary user, or put the checkout and --home where every user may "
                 "enter (not below /root)."
             )
+
+
+def _has_name() -> bool:
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return True
 
 
 def _own(folder: Path, user: int, group: int) -> None:
@@ -134,7 +149,7 @@ def main(arguments: list[str]) -> None:
     name, *command = arguments[1:] if unprivileged else arguments
     if count := end_leftovers(os.environ[HOME], name):
         print(f"{name}: ended {count} processes of an earlier start", file=sys.stderr, flush=True)
-    if unprivileged and os.geteuid() == 0:
+    if unprivileged and (os.geteuid() == 0 or not _has_name()):
         try:
             give_up_root(Path.cwd(), Path(command[0]))
         except OSError as error:

@@ -1,7 +1,7 @@
 """ckan.ini from one template, for the embedded portal and for containers. Standard library only.
 
-In a container: `python ini.py FILE COMMAND...` writes the file and becomes the command. It takes every value from the environment variable of its name (`MLOPS_DATABASE_URL`
-for `database_url`), or, for secrets, from the file that `..._FILE` names.
+In a container: `python ini.py FILE COMMAND...` writes the file and becomes the command. Every value comes from the
+environment variable of its name (`MLOPS_DATABASE_URL` for `database_url`), or from the file that `..._FILE` names.
 """
 
 from __future__ import annotations
