@@ -21,7 +21,7 @@ from embedded.errors import BootstrapError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 GIBIBYTE = 1 << 30
-ENVIRONMENT_SPACE = 3 * GIBIBYTE  # measured: 1.9 GiB on Linux x86-64, and room for unpacking
+ENVIRONMENT_SPACE = 2 * GIBIBYTE  # measured: 1.1 GiB on Linux x86-64, and room for unpacking
 Echo = Callable[[str], None]
 
 
@@ -59,7 +59,7 @@ def ensure(folder: Path, lock: Path, echo: Echo, checkout: Path = CHECKOUT) -> b
         if _current(stamp, wanted):  # another process made it while this one waited
             return False
         stamp.unlink(missing_ok=True)
-        echo(f"Creating the Python environment {folder} (once; about half a minute and 2 GB)")
+        echo(f"Creating the Python environment {folder} (once; about half a minute and 1.1 GB)")
         try:
             venv.EnvBuilder(with_pip=True, clear=True, symlinks=True).create(folder)
         except (subprocess.CalledProcessError, OSError) as error:

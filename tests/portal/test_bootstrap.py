@@ -49,7 +49,7 @@ def test_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A stand-in, for a test must not fill the disk.
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(200 << 20))
 
-    with pytest.raises(BootstrapError, match=r"No disk space for the Python environment: it needs 3\.0 GiB"):
+    with pytest.raises(BootstrapError, match=r"No disk space for the Python environment: it needs 2\.0 GiB"):
         bootstrap.ensure(tmp_path / "not/yet/there", ROOT / "requirements.lock", print)
 
     assert not (tmp_path / "not").exists()
