@@ -20,6 +20,7 @@ import pytest
 from ckan import model
 from ckan.cli.db import _migrate_plugins
 from ckan.common import config as ckan_settings
+from ckan.config.middleware.flask_app import csrf
 from ckan.lib import redis, search
 from ckan.plugins import toolkit as tk
 from ckan.tests import helpers
@@ -68,10 +69,18 @@ def _wsgi(database: None) -> Any:
     return helpers._get_test_app().app
 
 
+@pytest.fixture(scope="session")
+def _exempt_at_start(_wsgi: Any) -> frozenset[str]:
+    """The views that are exempt from CSRF before anybody called one."""
+    return frozenset(csrf._exempt_views)
+
+
 @pytest.fixture
-def app(_wsgi: Any, loaded: None) -> helpers.CKANTestApp:
+def app(_wsgi: Any, _exempt_at_start: frozenset[str], loaded: None) -> helpers.CKANTestApp:
     """A browser without cookies. Tests that change plugins use CKAN's ``make_app``."""
     ckan_settings["testing"] = True
+    # CKAN exempts a view from CSRF for the whole process once anybody called it with a token.
+    csrf._exempt_views &= _exempt_at_start
     return helpers.CKANTestApp(_wsgi)
 
 
@@ -191,11 +200,13 @@ class Api(Protocol):
 def api(app: helpers.CKANTestApp) -> Api:
     """Call an action over HTTP as somebody: ``api("package_show", people.member, id="x")``; anonymous without a person.
 
-    Raises :class:`Refused` when the portal refuses.
+    A program has no cookies: who is signed in with the browser ``app`` does not matter. Raises :class:`Refused` when
+    the portal refuses.
     """
+    program = helpers.CKANTestApp(app.app)
 
     def call(action: str, person: Person | None = None, /, **data: Any) -> Any:
-        response = app.post(
+        response = program.post(
             f"/api/3/action/{action}", json=data, headers=(person or Person()).headers, follow_redirects=False
         )
         answer = response.json
