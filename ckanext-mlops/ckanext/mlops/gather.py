@@ -90,7 +90,8 @@ def read(url: str, config: SourceConfig, progress: Progress = log.info) -> Readi
     progress(f"{shown(url)}: fetching")
     mirror = update_mirror(url, repositories.mirrors(), policy=policy, credential=credential)
     chosen = Selection(selection.wanted(config.branches), selection.wanted(config.git_tags), config.experiments)
-    opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen)
+    warm = mirror.git_dir.with_name(f"{mirror.git_dir.name}.cache")
+    opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen, cache=warm)
     progress(
         f"{opened.repository.name}: reading {len(opened):,} distinct states of {len(opened.revisions):,} revisions"
     )

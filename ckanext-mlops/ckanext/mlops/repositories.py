@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ckan.plugins import toolkit as tk
 
 from ckanext.mlops.catalog.text import line
-from ckanext.mlops.core.address import Credential, Policy
+from ckanext.mlops.core.address import READING_BLOB_LIMIT, Credential, Policy
 from ckanext.mlops.core.errors import AddressRefused, RepositoryError
 from ckanext.mlops.core.naming import repository_key
 
@@ -42,6 +42,7 @@ def policy(*, experiments: bool = False) -> Policy:
         allow_private_addresses=_parsed("allow_private_addresses", tk.asbool, default.allow_private_addresses),
         max_bytes=_parsed("max_bytes", int, default.max_bytes),
         timeout=_parsed("timeout", float, default.timeout),
+        blob_limit=READING_BLOB_LIMIT,
         experiments=experiments,
     )
 

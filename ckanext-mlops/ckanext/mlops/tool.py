@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from ckanext.mlops.core import Reading, Selection, read_repository
-from ckanext.mlops.core.address import Policy
+from ckanext.mlops.core.address import READING_BLOB_LIMIT, Policy
 from ckanext.mlops.core.differences import compare
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.mirror import update_mirror
@@ -46,7 +46,7 @@ def main(context: click.Context, mirrors: Path, insecure_network: bool) -> None:
             schemes=("https", "ssh", "http") if insecure_network else ("https", "ssh"),
             roots=(Path("/"),),
             allow_private_addresses=insecure_network,
-            blob_limit="16m",
+            blob_limit=READING_BLOB_LIMIT,
             experiments=True,
         ),
     )

@@ -36,6 +36,10 @@ _NUMERIC = re.compile(r"^(?:0[xX][0-9A-Fa-f]*|[0-9]+)$")
 _USER = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")
 
 
+#: For reading DVC's files: a ``dvc.lock`` of some 30,000 stages fits, data that slipped into Git stays on the server.
+READING_BLOB_LIMIT = "16m"
+
+
 @dataclass(frozen=True)
 class Policy:
     """What may be contacted, and how much of it is taken. Given by the operator, never by a repository.
