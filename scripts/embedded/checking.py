@@ -190,6 +190,8 @@ def main(arguments: list[str] | None = None) -> int:
         if (suite.name in options.suites if options.suites else suite.fast or not options.fast)
     ]
     extra = [*(["-k", options.k] if options.k else []), *(["-x"] if options.x else [])]
+    if options.fast:
+        extra += ["-m", "not slow and not oracle"]
     with tempfile.TemporaryDirectory(prefix="mlops-check-") as work:
         outcomes = [_timed(suite, Path(work), extra) for suite in chosen]
     return _report(outcomes)

@@ -22,6 +22,8 @@ from ckanext.mlops.core import read_repository
 from ckanext.mlops.core.records import Snapshot
 from ckanext.mlops.core.tables import metrics_table, params_table
 
+pytestmark = pytest.mark.slow
+
 OLD_DVC = ("dvc==2.58.2", "pathspec<0.12", "dulwich<0.22", "pygit2<1.15", "dvc-http<2.31")
 # Runs in the oracle's own process: DVC is never imported by the reader's tests themselves.
 PROBE = """

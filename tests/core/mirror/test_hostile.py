@@ -9,6 +9,8 @@ import pytest
 from ckanext.mlops.core.errors import AddressRefused, FetchFailed, LimitExceeded
 from ckanext.mlops.core.mirror import Policy, git_environment, update_mirror
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def marker(tmp_path):

@@ -21,6 +21,8 @@ from ckanext.mlops.core.gitcommand import GitError
 from ckanext.mlops.core.mirror import Credential, Policy, update_mirror
 from ckanext.mlops.core.transport import redirected
 
+pytestmark = pytest.mark.slow
+
 SECRET = "tok3n-hunter2"
 
 

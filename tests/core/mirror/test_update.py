@@ -13,6 +13,8 @@ import pytest
 from ckanext.mlops.core.errors import FetchFailed
 from ckanext.mlops.core.mirror import Policy, open_repository, update_mirror
 
+pytestmark = pytest.mark.slow
+
 
 def refs(read, mirror):
     return read(mirror.git_dir, "for-each-ref", "--format=%(refname)").split()

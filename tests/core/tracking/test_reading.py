@@ -11,6 +11,8 @@ from ckanext.mlops.core.errors import MlflowError
 from ckanext.mlops.core.mlflow import MlflowClient, Server, experiment_page, model_page, run_page
 from ckanext.mlops.core.records import from_dict, to_dict
 
+pytestmark = pytest.mark.slow
+
 
 def test_experiments_are_found_by_id_and_name(client, filled):
     found = client.experiment_by_name("titanic")
