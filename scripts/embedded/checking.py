@@ -1,4 +1,4 @@
-"""The suites of `scripts/check.py`: lint, types, and the tests with the services that they need.
+"""The command line of `scripts/check.py`: runs suites side by side, each in a process of its own.
 
 Standard library only up to :func:`main`'s re-execution. Every suite runs, also after one failed; the last lines are a
 table of them and `N passed, N failed, N skipped` over all tests.
@@ -7,154 +7,22 @@ table of them and `N passed, N failed, N skipped` over all tests.
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from embedded import bootstrap
 from embedded.errors import PortalError
+from embedded.suites import ROOT, SUITES, Outcome, Suite
 
-ROOT = bootstrap.CHECKOUT
-
-
-@dataclass
-class Outcome:
-    """What one suite did; ``tests`` counts by result, empty for a suite that is no test run."""
-
-    name: str
-    seconds: float = 0.0
-    tests: dict[str, int] = field(default_factory=dict)
-    passed: bool = True
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Suite:
-    """One named check.
-
-    :param run: does it in the folder that it is given
-    :param fast: needs no service and ends in seconds
-    """
-
-    name: str
-    about: str
-    run: Callable[[Path, list[str]], Outcome]
-    fast: bool = False
-
-
-def _command(name: str, *commands: list[str]) -> Outcome:
-    codes = [subprocess.run(command, cwd=ROOT, check=False).returncode for command in commands]
-    return Outcome(name, passed=not any(codes))
-
-
-def _module(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", *arguments]
-
-
-def lint(_work: Path, _options: list[str]) -> Outcome:
-    """Style and formatting."""
-    return _command("lint", _module("ruff", "check", "."), _module("ruff", "format", "--check", "."))
-
-
-def types(_work: Path, _options: list[str]) -> Outcome:
-    """Static types."""
-    return _command("types", _module("mypy", "ckanext-mlops/ckanext/mlops", "scripts/embedded"))
-
-
-def pytest(name: str, work: Path, options: list[str], environment: Mapping[str, str] | None = None) -> Outcome:
-    """Run `tests/NAME` and count its results; no test run at all is a failure."""
-    report = work / f"{name}.xml"
-    command = _module("pytest", f"tests/{name}", f"--junitxml={report}", *options)
-    code = subprocess.run(command, cwd=ROOT, env={**os.environ, **(environment or {})}, check=False).returncode
-    if not report.exists():
-        return Outcome(name, passed=False, note=f"pytest ended with code {code} before any test")
-    totals = ET.parse(report).getroot().find("testsuite")  # noqa: S314  pytest wrote it a moment ago
-    counts = (
-        {key: int(totals.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
-        if totals is not None
-        else {}
-    )
-    failed = counts.get("failures", 0) + counts.get("errors", 0)
-    skipped = counts.get("skipped", 0)
-    tests = {"passed": counts.get("tests", 0) - failed - skipped, "failed": failed, "skipped": skipped}
-    return Outcome(name, tests=tests, passed=code == 0)
-
-
-def core(work: Path, options: list[str]) -> Outcome:
-    """Reading and planning: needs no service."""
-    return pytest("core", work, options)
-
-
-def demo(work: Path, options: list[str]) -> Outcome:
-    """The demo project, built with real Git, DVC and MLflow."""
-    return pytest("demo", work, options)
-
-
-def ckan(work: Path, options: list[str]) -> Outcome:
-    """The extension in a real CKAN."""
-    from embedded.services import backing_services
-
-    with backing_services(work / "ckan", report=print) as backing:
-        environment = {
-            "CKAN_SQLALCHEMY_URL": backing.database("ckan"),
-            "CKAN_REDIS_URL": backing.redis_url,
-            "CKAN_SOLR_URL": backing.solr_url,
-        }
-        return pytest("ckan", work, options, environment)
-
-
-def portal(work: Path, options: list[str]) -> Outcome:
-    """The embedded portal: up, down, kill, restart."""
-    return pytest("portal", work, options, {"MLOPS_VENV": sys.prefix})
-
-
-def browser(work: Path, options: list[str]) -> Outcome:
-    """The demo's pages in Chromium, as a person reads them."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        missing = "no Chromium on this machine (Debian: apt install chromium)"
-        return Outcome("browser", passed="CI" not in os.environ, note=f"skipped: {missing}")
-    home = work / "portal"
-    environment = {**os.environ, "MLOPS_VENV": sys.prefix}
-    command = [sys.executable, "scripts/portal.py"]
-    ports = ["--port", str(_free_port())]
-    shown = Path(os.environ.get("MLOPS_SCREENSHOTS", ROOT / ".check" / "screenshots"))
-    with ExitStack() as stack:
-        stack.callback(
-            subprocess.run, [*command, "reset", "--yes", "--home", str(home)], cwd=ROOT, env=environment, check=False
-        )
-        up = [*command, "demo", "--detach", "--home", str(home), *ports]
-        if subprocess.run(up, cwd=ROOT, env=environment, check=False).returncode:
-            return Outcome("browser", passed=False, note="the demo did not come up")
-        shown.mkdir(parents=True, exist_ok=True)
-        variables = {"MLOPS_PORTAL": str(home), "MLOPS_CHROMIUM": chromium, "MLOPS_SCREENSHOTS": str(shown)}
-        return pytest("browser", work, options, variables)
-
-
-def _free_port() -> int:
-    from embedded.ports import free_port
-
-    return free_port()
-
-
-SUITES = (
-    Suite("lint", "ruff: style and formatting", lint, fast=True),
-    Suite("types", "mypy: static types", types, fast=True),
-    Suite("core", "reading and planning, without services", core, fast=True),
-    Suite("demo", "the demo project, with real Git, DVC and MLflow", demo),
-    Suite("ckan", "the extension in CKAN, with PostgreSQL, Redis and Solr", ckan),
-    Suite("portal", "the embedded portal: up, down, kill, restart", portal),
-    Suite("browser", "the demo's pages in Chromium", browser),
-)
+JOBS = 2  # at once; more would make services miss their time on small machines
 
 
 def parser() -> argparse.ArgumentParser:
@@ -165,6 +33,10 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--fast", action="store_true", help="only what needs no service")
     top.add_argument("-k", metavar="EXPRESSION", help="only tests that match, as pytest's -k")
     top.add_argument("-x", action="store_true", help="each suite stops at its first failure")
+    top.add_argument(
+        "--jobs", type=int, default=min(JOBS, os.cpu_count() or 1), help="suites at once (default: %(default)s)"
+    )
+    top.add_argument("--outcome", type=Path, help=argparse.SUPPRESS)  # of one suite, for the process that started it
     return top
 
 
@@ -193,8 +65,53 @@ def main(arguments: list[str] | None = None) -> int:
     if options.fast:
         extra += ["-m", "not slow and not oracle"]
     with tempfile.TemporaryDirectory(prefix="mlops-check-") as work:
+        if options.jobs > 1 and len(chosen) > 1:
+            flags = [flag for flag, is_set in (("--fast", options.fast), ("-x", options.x)) if is_set]
+            flags += [f"-k={options.k}"] if options.k else []
+            return _report(_side_by_side(chosen, flags, Path(work), options.jobs))
         outcomes = [_timed(suite, Path(work), extra) for suite in chosen]
+    if options.outcome:
+        options.outcome.write_text(json.dumps(asdict(outcomes[0])))
+        return 0 if outcomes[0].passed else 1
     return _report(outcomes)
+
+
+def _side_by_side(chosen: Sequence[Suite], flags: list[str], work: Path, jobs: int) -> list[Outcome]:
+    """Each suite as a process of its own; what it printed is shown whole when it ends."""
+    waiting, running, outcomes = list(chosen), dict[str, subprocess.Popen[bytes]](), dict[str, Outcome]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                suite = waiting.pop(0)
+                print(f"... {suite.name} begins: {suite.about}", flush=True)
+                command = [sys.executable, str(ROOT / "scripts/check.py"), suite.name, *flags]
+                with (work / f"{suite.name}.log").open("wb") as log:
+                    running[suite.name] = subprocess.Popen(
+                        [*command, "--outcome", str(work / f"{suite.name}.json")],
+                        cwd=ROOT,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                    )
+            time.sleep(0.2)
+            for name in [name for name, process in running.items() if process.poll() is not None]:
+                code = running.pop(name).returncode
+                sys.stdout.write((work / f"{name}.log").read_text(encoding="utf-8", errors="replace"))
+                sys.stdout.flush()
+                outcomes[name] = _outcome(work / f"{name}.json", name, code)
+    finally:
+        for process in running.values():
+            process.terminate()  # it stops its services
+        for process in running.values():
+            process.wait()
+    return [outcomes[suite.name] for suite in chosen]
+
+
+def _outcome(file: Path, name: str, code: int) -> Outcome:
+    try:
+        return Outcome(**json.loads(file.read_text()))
+    except (OSError, ValueError):
+        return Outcome(name, passed=False, note=f"ended with code {code} before its result")
 
 
 def _timed(suite: Suite, work: Path, options: list[str]) -> Outcome:
