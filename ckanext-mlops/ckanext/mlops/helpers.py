@@ -14,9 +14,10 @@ from ckan.types import Context
 from ckanext.mlops import mlflow_servers
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key
-from ckanext.mlops.indexing import SHORT_HASH
 from ckanext.mlops.logic.lineage import Reader
 from ckanext.mlops.model import versions
+from ckanext.mlops.search.document import COMMITTED, SHORT_HASH
+from ckanext.mlops.search.query import sort_options
 
 RESOURCE_FIELDS = (
     "dvc_kind",
@@ -164,6 +165,11 @@ def mlops_section_fields(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, 
         for each in fields
         if each.get("mlops_form_snippet") and each.get("form_snippet", "") is None
     ]
+
+
+def mlops_sort_options(query: str | None) -> list[tuple[str, str]]:
+    """Orders for the metrics that a search compares, as the search form takes them."""
+    return [*sort_options(query or ""), (tk._("Newest version"), f"{COMMITTED} desc")]
 
 
 def mlops_other_items(resource: Mapping[str, Any], schema: Mapping[str, Any] | None) -> list[tuple[str, Any]]:

@@ -10,9 +10,10 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, Validator
 from flask import Blueprint
 
-from ckanext.mlops import activity, cleanup, indexing, views
+from ckanext.mlops import activity, cleanup, views
 from ckanext.mlops.logic import validators
 from ckanext.mlops.model import lineage
+from ckanext.mlops.search import document, facets, query
 
 
 @tk.blanket.actions
@@ -54,22 +55,26 @@ class MlopsPlugin(p.SingletonPlugin):
 
     def before_dataset_index(self, pkg_dict: dict[str, Any]) -> dict[str, Any]:
         """Our facets and words."""
-        return indexing.index_dataset(pkg_dict)
+        return document.index_dataset(pkg_dict)
+
+    def before_dataset_search(self, search_params: dict[str, Any]) -> dict[str, Any]:
+        """Our terms in the search box."""
+        return query.before_search(search_params)
+
+    def after_dataset_search(self, search_results: dict[str, Any], search_params: dict[str, Any]) -> dict[str, Any]:
+        """Words for the values of our facets."""
+        return facets.with_labels(search_results)
 
     def dataset_facets(self, facets_dict: dict[str, Any], package_type: str) -> dict[str, Any]:
         """Facets of the dataset search."""
-        return facets_dict if package_type == "harvest" else facets_dict | _facet_titles()
+        return facets_dict if package_type == "harvest" else facets_dict | facets.titles()
 
     def organization_facets(
         self, facets_dict: dict[str, Any], organization_type: str, package_type: str | None
     ) -> dict[str, Any]:
         """Facets on an organization's page."""
-        return facets_dict | _facet_titles()
+        return facets_dict | facets.titles()
 
     def group_facets(self, facets_dict: dict[str, Any], group_type: str, package_type: str | None) -> dict[str, Any]:
         """Facets on a group's page."""
-        return facets_dict | _facet_titles()
-
-
-def _facet_titles() -> dict[str, str]:
-    return {"vocab_repository": tk._("Repository"), "vocab_dvc_kind": tk._("Kind"), "vocab_dvc_stage": tk._("Stage")}
+        return facets_dict | facets.titles()

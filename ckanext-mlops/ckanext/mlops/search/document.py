@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from ckan import model
+
+from ckanext.mlops.catalog.roles import role
 from ckanext.mlops.core import naming
+from ckanext.mlops.search import numbers
+from ckanext.mlops.search.facts import Facts, facts
 
 SHORT_HASH = 8
+COMMITTED = "mlops_committed_date"
 #: Lucene's limit of one indexed term is 32,766 bytes of UTF-8; a dataset with a longer one cannot be indexed at all.
 MAX_TERM = 32_000
+MAX_VALUES = 2000
 #: Stored only, or cut into words by Solr.
 _NO_TERMS = {"data_dict", "validated_data_dict", "title", "notes", "text", "res_name", "res_description"}
 _MAX_TEXT = 200_000
@@ -21,13 +30,15 @@ def index_dataset(document: dict[str, Any]) -> dict[str, Any]:
     for key in ("derived_from", "extras_derived_from"):
         document.pop(key, None)
     resources = [each for each in package.get("resources") or () if isinstance(each, dict)]
-    if package.get("dvc_repository"):
-        document["vocab_repository"] = [naming.repository_key(package["dvc_repository"])]
-    if package.get("dvc_stage"):
-        document["vocab_dvc_stage"] = [package["dvc_stage"]]
-    kinds = sorted({each["dvc_kind"] for each in resources if each.get("dvc_kind")})
-    if kinds:
-        document["vocab_dvc_kind"] = kinds
+    known = facts(model.Session(), package["id"]) if package.get("id") else Facts()
+    for key, values in _facets(package, resources, known).items():
+        if distinct := list(dict.fromkeys(filter(None, values)))[:MAX_VALUES]:
+            document[f"vocab_{key}"] = distinct
+    for name, number in known.numbers.items():
+        if number == number:  # not NaN
+            document[numbers.field(name)] = numbers.sortable(number)
+    if known.committed:
+        document[COMMITTED] = known.committed
     words = list(_words(package, resources))
     if document.get("res_format"):
         # A folder has no format, and the facet "Formats" no use for an empty one.
@@ -37,7 +48,35 @@ def index_dataset(document: dict[str, Any]) -> dict[str, Any]:
     return {key: _bounded(key, value) for key, value in document.items()}
 
 
-def _words(package: dict[str, Any], resources: list[dict[str, Any]]) -> Any:
+def _facets(package: Mapping[str, Any], resources: list[dict[str, Any]], known: Facts) -> dict[str, list[str]]:
+    repository, stage = str(package.get("dvc_repository") or ""), str(package.get("dvc_stage") or "")
+    texts = {name: [str(each.get(name) or "") for each in resources] for name in ("hash", "dvc_path", "dvc_kind")}
+    return {
+        "repository": [naming.repository_key(repository)] if repository else [],
+        "dvc_stage": [stage],
+        "dvc_kind": sorted(texts["dvc_kind"]),
+        "role": [role(stage, str(package.get("dvc_command") or ""), texts["dvc_kind"]) if stage else ""],
+        "remote": sorted(_remote(each) for each in resources),
+        "path": texts["dvc_path"],
+        "hash": [*texts["hash"], *known.hashes],
+        "ref": known.refs,
+        "commit": [str(package.get("dvc_commit") or ""), *known.commits],
+        "param": known.params,
+        "label": known.labels,
+        "run": known.runs,
+        "experiment": [str(package.get("mlflow_experiment") or ""), *known.experiments],
+        "owner": [str(package.get("maintainer") or package.get("author") or "")],
+        "year": [known.committed[:4]],
+    }
+
+
+def _remote(resource: Mapping[str, Any]) -> str:
+    """The kind of storage that holds a file: its scheme; ``local`` for a folder of somebody's machine."""
+    place = str(resource.get("dvc_storage_path") or "")
+    return (urlsplit(place).scheme or "local") if place else ""
+
+
+def _words(package: dict[str, Any], resources: list[dict[str, Any]]) -> Iterator[str]:
     """Words that a reader may look for; package fields are searched already, as CKAN's ``extras_*``."""
     for resource in resources:
         content = str(resource.get("hash") or "")

@@ -1,0 +1,38 @@
+"""The facets of the search, organization and group pages, in the order in which they stand there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckan.plugins import toolkit as tk
+
+
+def titles() -> dict[str, str]:
+    """Solr field → title. The page leaves out those that have nothing to choose (``snippets/facet_list.html``)."""
+    return {
+        "vocab_repository": tk._("Repository"),
+        "vocab_role": tk._("Kind"),
+        "vocab_dvc_stage": tk._("Stage"),
+        "vocab_ref": tk._("Branch or tag"),
+        "vocab_experiment": tk._("MLflow experiment"),
+        "vocab_model": tk._("Registered model"),
+        "vocab_alias": tk._("Model alias"),
+        "vocab_label": tk._("Type or label"),
+        "vocab_remote": tk._("Storage"),
+        "vocab_year": tk._("Year of the newest version"),
+        "vocab_owner": tk._("Owner"),
+    }
+
+
+def with_labels(search_results: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a search, with the values of the facet "Kind" in words."""
+    words = {
+        "raw": tk._("Raw data"),
+        "prepared": tk._("Prepared data"),
+        "features": tk._("Features"),
+        "model": tk._("Model"),
+        "metrics": tk._("Metrics"),
+    }
+    for item in search_results["search_facets"].get("vocab_role", {}).get("items", ()):
+        item["display_name"] = words.get(item["name"], item["display_name"])
+    return search_results

@@ -1,0 +1,36 @@
+"""From what a person typed to what Solr is asked: the hook of CKAN's dataset search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckan.plugins import toolkit as tk
+
+from ckanext.mlops.search.numbers import field
+from ckanext.mlops.search.syntax import parse
+
+MAX_SORTS = 3
+
+
+def sort_options(query: str) -> list[tuple[str, str]]:
+    """Orders that a query which compares metrics may have beside CKAN's: label and Solr's ``sort``."""
+    options = []
+    for name in parse(query).numbers[:MAX_SORTS]:
+        options.append((tk._("{name}: highest first").format(name=name), f"{field(name)} desc"))
+        options.append((tk._("{name}: lowest first").format(name=name), f"{field(name)} asc"))
+    return options
+
+
+def before_search(search_params: dict[str, Any]) -> dict[str, Any]:
+    """Turn our terms in ``q`` into filters. Without any of them the search is as it was.
+
+    A comparison of a metric puts the best first, unless the search asks for an order of its own.
+    """
+    parsed = parse(str(search_params.get("q") or ""))
+    if not parsed.filters:
+        return search_params
+    filters = [f"({each})" for each in parsed.filters]
+    changed = search_params | {"q": parsed.text or "*:*", "fq_list": [*(search_params.get("fq_list") or ()), *filters]}
+    if parsed.sort and not search_params.get("sort"):
+        changed["sort"] = f"{parsed.sort}, metadata_modified desc"
+    return changed
