@@ -16,6 +16,7 @@ from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key
 from ckanext.mlops.logic.lineage import Reader
 from ckanext.mlops.model import versions
+from ckanext.mlops.search.cards import Card, cards
 from ckanext.mlops.search.document import COMMITTED, SHORT_HASH
 from ckanext.mlops.search.query import sort_options
 
@@ -165,6 +166,18 @@ def mlops_section_fields(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, 
         for each in fields
         if each.get("mlops_form_snippet") and each.get("form_snippet", "") is None
     ]
+
+
+def mlops_prepare_cards(packages: Sequence[Mapping[str, Any]]) -> None:
+    """Look up at once what :func:`mlops_card` tells of each dataset of a page."""
+    prepared: dict[str, Card] = tk.g.setdefault("mlops_cards", {})
+    prepared |= cards(model.Session(), [each for each in packages if each.get("id") and each["id"] not in prepared])
+
+
+def mlops_card(package: Mapping[str, Any]) -> Card | None:
+    """What a dataset of a list tells at a glance; None for one that no list prepared."""
+    prepared: dict[str, Card] = tk.g.get("mlops_cards", {})
+    return prepared.get(str(package.get("id")))
 
 
 def mlops_sort_options(query: str | None) -> list[tuple[str, str]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ckanext.mlops.core.tables import flatten
 from ckanext.mlops.model.tables import Experiment, Link, Version
 
 MAX_VERSIONS = 1000
@@ -81,7 +81,7 @@ def facts(session: Session, package_id: str) -> Facts:
 
 def _current(result: Facts, stage: dict[str, Any]) -> None:
     numbers: dict[str, float] = {}
-    metrics = [item for metric in stage.get("metrics", ()) for item in _leaves(metric.get("values"))]
+    metrics = [item for metric in stage.get("metrics", ()) for item in flatten(metric.get("values") or {}) if item[0]]
     params = [(str(param.get("key")), param.get("value")) for param in stage.get("params", ())]
     for name, value in [*metrics, *params]:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and len(numbers) < MAX_NUMBERS:
@@ -98,11 +98,3 @@ def _current(result: Facts, stage: dict[str, Any]) -> None:
     result.labels = sorted(
         {str(label) for out in stage.get("outs", ()) for label in (*out.get("labels", ()), out.get("type")) if label}
     )
-
-
-def _leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(values, dict):
-        for key, value in values.items():
-            yield from _leaves(value, f"{prefix}{key}.")
-    elif prefix:
-        yield prefix[:-1], values

@@ -1,0 +1,64 @@
+"""Results of a search tell repository, files, versions and uses at a glance, in a few statements for all of them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import sqlalchemy as sa
+from ckan import model
+from ckan.tests import helpers
+
+from ckanext.mlops.model import versions
+from ckanext.mlops.search.cards import cards
+
+
+@pytest.fixture
+def raw(make_dataset):
+    found = make_dataset(
+        name="raw",
+        title="Passengers",
+        dvc_repository="https://example.org/o/titanic.git",
+        dvc_stage="fetch",
+        resources=[{"url": "", "size": 1536}, {"url": "", "size": 512}, {"url": ""}],
+    )
+    row = {"id": "one", "digest": "x", "commit": "c" * 40, "committed": "2020-05-01T00:00:00Z"}
+    versions.store(model.Session(), found["id"], [row, row | {"id": "two", "committed": "2019-05-01T00:00:00Z"}])
+    model.Session.commit()
+    return found
+
+
+def text_of(body, name):
+    item = next(part for part in body.split('<li class="dataset-item">') if f'href="/dataset/{name}"' in part)
+    return " ".join(re.sub(r"<[^>]+>", " ", item).split())
+
+
+def test_a_result_tells_at_a_glance(raw, make_dataset, page):
+    make_dataset(name="prepared", derived_from=[{"dataset": raw["id"]}])
+    make_dataset(name="secret", private=True, derived_from=[{"dataset": raw["id"]}])
+    body = page("/dataset/", status=200).body
+    shown = text_of(body, "raw")
+    assert "titanic · fetch" in shown
+    assert "3 files, 2 KiB 2 versions, newest" in shown
+    assert "used by 2 datasets" in shown, "a number may count what the reader cannot see"
+    assert "secret" not in body
+
+
+def test_a_dataset_with_nothing_of_ours_has_no_card(make_dataset, page):
+    make_dataset(name="plain")
+    assert "mlops-card" not in page("/dataset/", status=200).body
+
+
+def test_the_cost_does_not_grow_with_the_page(raw, make_dataset):
+    for number in range(5):
+        make_dataset(name=f"more-{number}")
+    packages = helpers.call_action("package_search")["results"]
+    statements = []
+    engine = model.meta.engine
+    listen = lambda *arguments: statements.append(arguments[2])  # noqa: E731
+    sa.event.listen(engine, "before_cursor_execute", listen)
+    try:
+        assert len(cards(model.Session(), packages)) == 6
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", listen)
+    assert len(statements) == 3
