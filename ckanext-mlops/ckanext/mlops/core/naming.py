@@ -42,6 +42,11 @@ def repository_name(url: str) -> str:
     return repository_key(url).rsplit("/", 1)[-1].removesuffix(".bundle") or "repository"
 
 
+def repository_slug(url: str) -> str:
+    """A repository in addresses of pages and in queries: its name and eight digits that tell it from others of it."""
+    return f"{slug(repository_name(url), 80)}-{uuid.uuid5(NAMESPACE, f'repository:{repository_key(url)}').hex[:8]}"
+
+
 def dataset_guid(repository_url: str, address: str) -> str:
     """The harvest guid of the dataset that a stage is: ``github.com/o/r#sub/dvc.yaml:train``."""
     return f"{repository_key(repository_url)}#{address}"

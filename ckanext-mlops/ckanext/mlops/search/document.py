@@ -16,6 +16,7 @@ from ckanext.mlops.search.facts import Facts, facts
 
 SHORT_HASH = 8
 COMMITTED = "mlops_committed_date"
+REPOSITORY = "mlops_repository"
 #: Lucene's limit of one indexed term is 32,766 bytes of UTF-8; a dataset with a longer one cannot be indexed at all.
 MAX_TERM = 32_000
 MAX_VALUES = 2000
@@ -31,6 +32,8 @@ def index_dataset(document: dict[str, Any]) -> dict[str, Any]:
         document.pop(key, None)
     resources = [each for each in package.get("resources") or () if isinstance(each, dict)]
     known = facts(model.Session(), package["id"]) if package.get("id") else Facts()
+    if package.get("dvc_repository"):
+        document[REPOSITORY] = naming.repository_slug(package["dvc_repository"])
     for key, values in _facets(package, resources, known).items():
         if distinct := list(dict.fromkeys(filter(None, values)))[:MAX_VALUES]:
             document[f"vocab_{key}"] = distinct

@@ -1,0 +1,67 @@
+"""A repository as its datasets show it: what the reader may see of it, and how much there is besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import sqlalchemy as sa
+from ckan import model
+from ckan.plugins import toolkit as tk
+from ckan.types import Context
+from ckanext.harvest.model import HarvestObject
+
+from ckanext.mlops.core import naming
+from ckanext.mlops.logic.lineage import Reader
+from ckanext.mlops.search.document import REPOSITORY
+
+MAX_DATASETS = 1000
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one reader sees of a repository.
+
+    :param id: :func:`naming.repository_slug`, the part of its pages' addresses
+    :param datasets: package dicts, by stage; at most :data:`MAX_DATASETS` of ``count``
+    :param hidden: harvested datasets that the reader may not see
+    """
+
+    id: str
+    url: str
+    name: str
+    count: int
+    datasets: list[dict[str, Any]] = field(default_factory=list)
+    hidden: int = 0
+
+
+def show(context: Context, repository_id: str) -> Seen:
+    """The repository, as the user of ``context`` may see it.
+
+    :raises ckan.logic.NotFound: there is none of that id, or the reader may see nothing of it
+    """
+    reader = cast(Context, {key: context[key] for key in ("user", "auth_user_obj") if key in context})
+    found = tk.get_action("package_search")(
+        reader,
+        {
+            "fq": f'{REPOSITORY}:"{naming.slug(repository_id)}" -dataset_type:harvest',
+            "sort": "title_string asc",
+            "rows": MAX_DATASETS,
+            "include_private": True,
+        },
+    )
+    datasets = [each for each in found["results"] if each.get("dvc_repository")]
+    if not datasets:
+        raise tk.ObjectNotFound(tk._("Repository not found"))
+    url = str(datasets[0]["dvc_repository"])
+    guids = f"{naming.repository_key(url)}#"
+    ids = model.Session.scalars(
+        sa.select(HarvestObject.package_id).where(
+            HarvestObject.current,
+            HarvestObject.package_id.is_not(None),
+            HarvestObject.guid.startswith(guids, autoescape=True),
+        )
+    ).all()
+    hidden = len(Reader(context).look(list(ids)).hidden)
+    datasets.sort(key=lambda each: str(each.get("dvc_stage") or ""))
+    return Seen(repository_id, url, naming.repository_name(url), found["count"], datasets, hidden)
