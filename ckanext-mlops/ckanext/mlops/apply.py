@@ -1,15 +1,16 @@
-"""Apply: write one change to the catalog, in one database transaction.
+"""Apply: write changes to the catalog, any number of them in one database transaction.
 
-Versions, lineage and the harvest object's marks are written first; ``package_create`` or ``package_update`` then
-commits everything at once, or nothing is kept. Applying a change again, after a process was killed, changes nothing:
-ids are computed, and a harvest object that is current was applied.
+Versions, lineage and the harvest objects' marks are written first, for all of them at once; then CKAN's own
+``package_create`` or ``package_update`` is called for each, with its validation, hooks and activities. The caller
+(:mod:`batches`) brings the search index up to date and commits: everything is kept, or nothing. Applying a change
+again, after a process was killed, changes nothing: ids are computed, and a harvest object that is current was applied.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,58 +40,140 @@ class NotApplied(MlopsError):
     """A change cannot be applied; the message says why and what can be done."""
 
 
+class Failed(Exception):
+    """One harvest object of several cannot be applied; its transaction is lost. ``__cause__`` says why."""
+
+    def __init__(self, object_id: str) -> None:
+        super().__init__(object_id)
+        self.object_id = object_id
+
+
 @dataclass(frozen=True)
 class Applied:
-    """What was done to a dataset: ``written`` is False when it was as it should be already."""
+    """What was done to a dataset: ``written`` is False when it was as it should be already.
+
+    :param known: whether a harvest had written the dataset before
+    """
 
     package_id: str
     written: bool
     conflicts: tuple[ownership.Conflict, ...] = ()
+    known: bool = True
 
 
-def apply(harvest_object: HarvestObject, user: str) -> Applied:
-    """Write the change that ``harvest_object`` holds, and commit.
+@dataclass
+class _Item:
+    """One change on its way: ``before`` is the harvest object that the dataset is of until now."""
 
-    :raises NotApplied: another source has the dataset
-    :raises ckan.logic.ValidationError: CKAN does not accept the dataset; nothing was written
+    object: HarvestObject
+    change: Change
+    dataset: Dataset
+    before: HarvestObject | None = None
+    portal: dict[str, Any] | None = None
+    merged: dict[str, Any] = field(default_factory=dict)
+    conflicts: list[ownership.Conflict] = field(default_factory=list)
+
+    @property
+    def package_id(self) -> str:
+        return str(self.dataset.package["id"])
+
+
+def apply(objects: Sequence[HarvestObject], user: str) -> dict[str, Applied]:
+    """Write the changes that ``objects`` hold: object id → what was done. The caller indexes and commits.
+
+    :raises Failed: one of them cannot be written; the transaction was rolled back, or has to be
     """
     session = model.Session()
-    change = memory.change_of(str(harvest_object.content or ""))
-    if change.after is None:
-        raise NotApplied(f"{change.guid}: the harvest object says nothing to write.")
-    dataset = _for_portal(change.after)
-    package_id = dataset.package["id"]
-    # Workers that got the same message twice take turns; the lock ends with the transaction.
-    session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(package_id, 0))))
-    session.refresh(harvest_object)
-    if harvest_object.current:
-        return Applied(package_id, written=True)
-    before = _last(session, harvest_object, package_id)
-    if before is not None and before.gathered > harvest_object.gathered:
-        return Applied(package_id, written=False)
-    portal = _portal(package_id)
-    merged, conflicts = dict(dataset.package), list[ownership.Conflict]()
-    if portal is not None:
-        harvested = _remembered(before)
-        merged, conflicts = ownership.merge(harvested, dataset.package, portal)
-    _write_rows(session, dataset, change)
-    _mark(session, harvest_object, change, package_id, conflicts)
-    if portal is None:
-        merged = _filled(merged)
-        merged["name"] = _free_name(session, dataset)
-        session.execute(sa.text("SET CONSTRAINTS harvest_object_package_id_fkey DEFERRED"))
-        session.flush()
-        tk.get_action("package_create")(_context(user), merged)
-    elif ownership.changed(merged, portal):
-        _clear(session, merged, portal)
-        merged = _filled(merged)
-        merged.pop("metadata_modified", None)
-        tk.get_action("package_update")(_context(user), merged)
+    items = [_item(each) for each in objects]
+    ids = sorted(item.package_id for item in items)
+    # Workers that got the same dataset take turns; the locks end with the transaction.
+    session.execute(
+        sa.text(
+            "SELECT pg_advisory_xact_lock(hashtextextended(id, 0)) FROM (SELECT unnest(CAST(:ids AS text[])) AS id "
+            "ORDER BY 1) AS sorted"
+        ),
+        {"ids": ids},
+    )
+    session.scalars(
+        sa.select(HarvestObject)
+        .where(HarvestObject.id.in_([item.object.id for item in items]))
+        .execution_options(populate_existing=True)
+    ).all()
+    present = set(session.scalars(sa.select(model.Package.id).where(model.Package.id.in_(ids))))
+    last = _last(session, ids)
+    done: dict[str, Applied] = {}
+    work = []
+    for item in items:
+        with _Blamed(item):
+            item.before = _owned(item, last.get(item.package_id, []))
+            if item.object.current:
+                done[str(item.object.id)] = Applied(item.package_id, written=True)
+                continue
+            if item.before is not None and item.before.gathered > item.object.gathered:
+                done[str(item.object.id)] = Applied(item.package_id, written=False)
+                continue
+            item.merged = dict(item.dataset.package)
+            if item.package_id in present:
+                item.portal = _portal(item.package_id)
+                item.merged, item.conflicts = ownership.merge(
+                    _remembered(item.before), item.dataset.package, item.portal
+                )
+            work.append(item)
+    if work:
+        _write_rows(session, work)
+        _mark(session, work)
+        taken = _names(session, work)
+    for item in work:
+        with _Blamed(item):
+            done[str(item.object.id)] = _write(session, item, user, taken)
+    return done
+
+
+def _item(harvest_object: HarvestObject) -> _Item:
+    item = _Item(harvest_object, Change("unchanged", str(harvest_object.guid)), Dataset("", {}))
+    with _Blamed(item):
+        item.change = memory.change_of(str(harvest_object.content or ""))
+        if item.change.after is None:
+            raise NotApplied(f"{item.change.guid}: the harvest object says nothing to write.")
+        item.dataset = _for_portal(item.change.after)
+    return item
+
+
+class _Blamed:
+    """Says which object an error is of."""
+
+    def __init__(self, item: _Item) -> None:
+        self.object_id = str(item.object.id)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, Failed):
+            raise Failed(self.object_id) from error
+
+
+def _write(session: Session, item: _Item, user: str, taken: set[str]) -> Applied:
+    package = item.merged
+    known = item.before is not None
+    if item.portal is None:
+        package = _filled(package)
+        package["name"] = _free_name(item.dataset, taken)
+        tk.get_action("package_create")(_context(user), package)
+    elif ownership.changed(package, item.portal):
+        _clear(session, package, item.portal)
+        package = _filled(package)
+        package.pop("metadata_modified", None)
+        context = _context(user)
+        # Not committing, CKAN says neither that the dataset changed, for its activity, nor ends its savepoint.
+        context["changed_entities"] = {"packages": {item.package_id}}
+        tk.get_action("package_update")(context, package)
+        savepoint = session.get_nested_transaction()
+        if savepoint is not None:
+            savepoint.commit()
     else:
-        session.commit()
-        return Applied(package_id, written=False, conflicts=tuple(conflicts))
-    session.commit()
-    return Applied(package_id, written=True, conflicts=tuple(conflicts))
+        return Applied(item.package_id, written=False, conflicts=tuple(item.conflicts), known=known)
+    return Applied(item.package_id, written=True, conflicts=tuple(item.conflicts), known=known)
 
 
 def refresh_refs(session: Session, objects: Mapping[str, str], moved: Mapping[str, tuple[dict[str, Any], str]]) -> None:
@@ -117,12 +200,16 @@ def refresh_refs(session: Session, objects: Mapping[str, str], moved: Mapping[st
 
 
 def _context(user: str) -> Context:
-    return {"session": model.Session(), "user": user, "ignore_auth": True}
+    return {
+        "session": model.Session(),
+        "user": user,
+        "ignore_auth": True,
+        "defer_commit": True,
+        "return_id_only": True,
+    }
 
 
-def _portal(package_id: str) -> dict[str, Any] | None:
-    if model.Package.get(package_id) is None:
-        return None
+def _portal(package_id: str) -> dict[str, Any]:
     # The search index would add fields that are not the dataset's own.
     context: Context = {"ignore_auth": True, "use_cache": False}
     return dict(tk.get_action("package_show")(context, {"id": package_id}))
@@ -142,47 +229,64 @@ def _for_portal(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def _last(session: Session, harvest_object: HarvestObject, package_id: str) -> HarvestObject | None:
+Row = tuple[HarvestObject, HarvestSource]
+
+
+def _last(session: Session, package_ids: Iterable[str]) -> dict[str, list[Row]]:
+    """The harvest objects that the datasets are of now, the newest first, with their sources."""
+    rows = session.execute(
+        sa.select(HarvestObject, HarvestSource)
+        .join(HarvestSource, HarvestSource.id == HarvestObject.harvest_source_id)
+        .where(HarvestObject.package_id.in_(list(package_ids)), HarvestObject.current)
+        .order_by(HarvestObject.gathered.desc())
+    ).all()
+    found: dict[str, list[Row]] = {}
+    for last, source in rows:
+        found.setdefault(str(last.package_id), []).append((last, source))
+    return found
+
+
+def _owned(item: _Item, rows: list[Row]) -> HarvestObject | None:
     """The harvest object that the dataset is of now.
 
     :raises NotApplied: it is another source's
     """
-    rows = session.execute(
-        sa.select(HarvestObject, HarvestSource)
-        .join(HarvestSource, HarvestSource.id == HarvestObject.harvest_source_id)
-        .where(HarvestObject.package_id == package_id, HarvestObject.current)
-        .order_by(HarvestObject.gathered.desc())
-    ).all()
+    own_source = item.object.harvest_source_id
     for _, source in rows:
-        if source.id != harvest_object.harvest_source_id and source.active:
-            package = model.Package.get(package_id)
-            name = package.name if package else package_id
+        if source.id != own_source and source.active:
+            package = model.Package.get(item.package_id)
+            name = package.name if package else item.package_id
             raise NotApplied(
-                f'Dataset "{name}" ({harvest_object.guid}) is harvested by the source "{source.title or source.id}". '
+                f'Dataset "{name}" ({item.object.guid}) is harvested by the source "{source.title or source.id}". '
                 f"Leave it out here with the option exclude, or delete that source."
             )
-    own = next((last for last, source in rows if source.id == harvest_object.harvest_source_id), None)
+    own = next((last for last, source in rows if source.id == own_source), None)
     return own or (rows[0][0] if rows else None)
 
 
-def _write_rows(session: Session, dataset: Dataset, change: Change) -> None:
-    package_id = dataset.package["id"]
-    versions.store(session, package_id, dataset.versions)
-    lineage.store_harvested(session, package_id, dataset.edges)
-    if change.kind != "retired":
-        _relink(session, dataset)
+def _write_rows(session: Session, items: Sequence[_Item]) -> None:
+    versions.store_all(session, {item.package_id: item.dataset.versions for item in items})
+    lineage.store_harvested_all(session, {item.package_id: item.dataset.edges for item in items})
+    _relink(session, [item.dataset for item in items if item.change.kind != "retired"])
 
 
-def _relink(session: Session, dataset: Dataset) -> None:
-    """Imports from this dataset that were harvested before it was known here become edges to it."""
-    repository = dataset.package["dvc_repository"]
-    resources = {import_uri(repository, each["dvc_path"]): each["id"] for each in dataset.package["resources"]}
+def _relink(session: Session, datasets: Iterable[Dataset]) -> None:
+    """Imports from these datasets that were harvested before they were known here become edges to them."""
+    resources = {
+        import_uri(dataset.package["dvc_repository"], each["dvc_path"]): (dataset.package["id"], each["id"])
+        for dataset in datasets
+        for each in dataset.package["resources"]
+    }
     if not resources:
         return
-    found = session.scalars(sa.select(Edge).where(Edge.upstream_uri.in_(resources), Edge.origin == "harvested")).all()
+    found = session.scalars(
+        sa.select(Edge)
+        .where(Edge.upstream_uri == sa.any_(lineage.texts(resources)), Edge.origin == "harvested")
+        .order_by(Edge.id)
+    ).all()
     for edge in found:
-        uri = edge.upstream_uri or ""
-        key = {"upstream_dataset": dataset.package["id"], "upstream_resource": resources[uri], "upstream_uri": None}
+        dataset_id, resource_id = resources[edge.upstream_uri or ""]
+        key = {"upstream_dataset": dataset_id, "upstream_resource": resource_id, "upstream_uri": None}
         new = lineage.edge_id(
             edge.downstream_dataset,
             origin=edge.origin,
@@ -197,34 +301,42 @@ def _relink(session: Session, dataset: Dataset) -> None:
         session.expunge(edge)
 
 
-def _mark(
-    session: Session,
-    harvest_object: HarvestObject,
-    change: Change,
-    package_id: str,
-    conflicts: list[ownership.Conflict],
-) -> None:
+def _mark(session: Session, items: Sequence[_Item]) -> None:
+    """Make the objects the current ones of their datasets, with what a plan needs to know of them."""
+    objects = [str(item.object.id) for item in items]
     session.execute(
         sa.update(HarvestObject)
-        .where(HarvestObject.package_id == package_id, HarvestObject.id != harvest_object.id, HarvestObject.current)
+        .where(
+            HarvestObject.package_id.in_([item.package_id for item in items]),
+            HarvestObject.id.not_in(objects),
+            HarvestObject.current,
+        )
         .values(current=False),
         execution_options=_UNSYNCHRONIZED,
     )
     session.execute(
         sa.delete(HarvestObjectExtra).where(
-            HarvestObjectExtra.harvest_object_id == harvest_object.id,
+            HarvestObjectExtra.harvest_object_id.in_(objects),
             HarvestObjectExtra.key.in_([memory.STATE, memory.REFS, memory.CONFLICTS]),
         ),
         execution_options=_UNSYNCHRONIZED,
     )
-    extras = memory.state_of(change)
-    if conflicts:
-        extras[memory.CONFLICTS] = json.dumps([conflict.to_dict() for conflict in conflicts], default=str)
-    marked: Any = harvest_object
-    marked.current = True
-    marked.package_id = package_id
-    for key, value in extras.items():
-        session.add(HarvestObjectExtra(harvest_object_id=harvest_object.id, key=key, value=value))
+    rows = []
+    for item in items:
+        extras = memory.state_of(item.change)
+        if item.conflicts:
+            extras[memory.CONFLICTS] = json.dumps([each.to_dict() for each in item.conflicts], default=str)
+        rows += [
+            {"id": model.types.make_uuid(), "harvest_object_id": item.object.id, "key": key, "value": value}
+            for key, value in extras.items()
+        ]
+        marked: Any = item.object
+        marked.current = True
+        marked.package_id = item.package_id
+    session.execute(sa.insert(HarvestObjectExtra), rows)
+    # The packages come after their objects.
+    session.execute(sa.text("SET CONSTRAINTS harvest_object_package_id_fkey DEFERRED"))
+    session.flush()
 
 
 def _filled(package: Mapping[str, Any]) -> dict[str, Any]:
@@ -250,8 +362,15 @@ def _clear(session: Session, merged: Mapping[str, Any], portal: Mapping[str, Any
             setattr(row, key, None if key in _NULLABLE else "")
 
 
-def _free_name(session: Session, dataset: Dataset) -> str:
-    name = dataset.package["name"]
-    if session.scalar(sa.select(model.Package.id).where(model.Package.name == name)) is None:
-        return name
-    return naming.package_name_unique(dataset.package["dvc_repository"], dataset.guid.split("#", 1)[1])
+def _names(session: Session, items: Iterable[_Item]) -> set[str]:
+    """Which of the new datasets' names are taken."""
+    names = [item.dataset.package["name"] for item in items if item.portal is None]
+    return set(session.scalars(sa.select(model.Package.name).where(model.Package.name.in_(names)))) if names else set()
+
+
+def _free_name(dataset: Dataset, taken: set[str]) -> str:
+    name = str(dataset.package["name"])
+    if name in taken:
+        name = naming.package_name_unique(dataset.package["dvc_repository"], dataset.guid.split("#", 1)[1])
+    taken.add(name)
+    return name

@@ -11,15 +11,14 @@ import sqlalchemy as sa
 from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
-from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError, HarvestSource
 
-from ckanext.mlops import memory
+from ckanext.mlops import batches, memory
 from ckanext.mlops.catalog.plan import KINDS, Change
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.gather import Prepared, Progress
-from ckanext.mlops.harvester import DvcHarvester
+from ckanext.mlops.harvester import DvcHarvester, user_name
 
 Step = Callable[[int, int, str], None]
 _DONE = ("COMPLETE", "ERROR")
@@ -129,16 +128,13 @@ def _gather(job_id: str, progress: Progress) -> Prepared | None:
 
 def _import(job_id: str, step: Step) -> None:
     session = model.Session()
-    waiting = sa.select(HarvestObject.id).where(
-        HarvestObject.harvest_job_id == job_id, HarvestObject.state.not_in(_DONE)
-    )
-    ids = session.scalars(waiting.order_by(HarvestObject.guid)).all()
-    harvester = DvcHarvester()
-    for number, object_id in enumerate(ids, start=1):
-        harvest_object = HarvestObject.get(object_id)
-        step(number, len(ids), harvest_object.guid)
-        if harvest_object.state not in _DONE:
-            queue.fetch_and_import_stages(harvester, harvest_object)
+    batches.reopen(job_id)
+    left = sa.select(sa.func.count()).where(HarvestObject.harvest_job_id == job_id, HarvestObject.state.not_in(_DONE))
+    total = session.scalar(left) or 0
+    user, number = user_name(), 0
+    while outcome := batches.run(job_id, user):
+        number += len(outcome)
+        step(number, max(total, number), outcome.last)
         model.Session.remove()
 
 

@@ -19,7 +19,7 @@ from ckan.model.types import make_uuid
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestSource
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import apply, memory, repositories, source_config
+from ckanext.mlops import apply, batches, memory, repositories, source_config
 from ckanext.mlops.catalog import datasets, problems, selection
 from ckanext.mlops.catalog.edges import imports
 from ckanext.mlops.catalog.plan import Plan, plan
@@ -35,6 +35,8 @@ Progress = Callable[[str], None]
 
 _LOCK_SPACE = 0x6D6C6F70
 _POLL = 0.5
+# Messages of one job in the queue at a time: as many workers share it, and a big job lets others in between.
+_LANES = 8
 
 
 class SourceBusy(MlopsError):
@@ -204,7 +206,7 @@ def _forget(session: Session, job_id: str) -> None:
     """Remove what an interrupted gather of the job left, and nobody began to import."""
     session.execute(sa.delete(HarvestGatherError).where(HarvestGatherError.harvest_job_id == job_id))
     session.execute(
-        sa.delete(HarvestObject).where(HarvestObject.harvest_job_id == job_id, HarvestObject.state == "WAITING")
+        sa.delete(HarvestObject).where(HarvestObject.harvest_job_id == job_id, HarvestObject.state.in_(batches.OPEN))
     )
     session.commit()
 
@@ -241,19 +243,21 @@ def _owner(session: Session, source: HarvestSource, config: SourceConfig) -> str
 
 def _store(session: Session, job: HarvestJob, prepared: Prepared) -> list[str]:
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    work = prepared.plan.work
+    lanes = min(_LANES, -(-len(work) // batches.SIZE))
     rows = [
         {
             "id": make_uuid(),
             "guid": change.guid,
             "content": memory.content_of(change),
             "gathered": now,
-            "state": "WAITING",
+            "state": "WAITING" if number < lanes else batches.PLANNED,
             "current": False,
             "retry_times": 0,
             "harvest_job_id": job.id,
             "harvest_source_id": job.source_id,
         }
-        for change in prepared.plan.work
+        for number, change in enumerate(work)
     ]
     if rows:
         session.execute(sa.insert(HarvestObject), rows)
@@ -265,7 +269,7 @@ def _store(session: Session, job: HarvestJob, prepared: Prepared) -> list[str]:
         )
     _refresh_refs(session, str(job.source_id), prepared)
     session.commit()
-    return [str(row["id"]) for row in rows]
+    return [str(row["id"]) for row in rows[:lanes]]
 
 
 def _refresh_refs(session: Session, source_id: str, prepared: Prepared) -> None:

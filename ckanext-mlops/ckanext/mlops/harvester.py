@@ -6,16 +6,14 @@ One instance serves all jobs, so it has no state; an exception that left it woul
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from ckan import model
-from ckan.logic import ValidationError
 from ckan.plugins import toolkit as tk
+from ckanext.harvest import queue
 from ckanext.harvest.harvesters.base import HarvesterBase
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
 
-from ckanext.mlops import apply, gather, memory
-from ckanext.mlops.catalog.text import line
+from ckanext.mlops import batches, gather, memory
 from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.source_config import ConfigError
@@ -66,7 +64,7 @@ class DvcHarvester(HarvesterBase):
         return file_page(package["dvc_repository"], package["dvc_commit"], path) or package["dvc_repository"]
 
     def gather_stage(self, harvest_job: HarvestJob) -> list[str]:
-        """Ids of the harvest objects, one for each dataset that is to be written."""
+        """Ids of the harvest objects that the queue is to hand to workers; each brings others of the job along."""
         return self.gather_prepared(harvest_job)[1]
 
     def gather_prepared(
@@ -77,10 +75,10 @@ class DvcHarvester(HarvesterBase):
         try:
             return gather.gather(harvest_job, progress, wait=wait)
         except (MlopsError, ConfigError) as error:
-            self._gather_failed(job_id, _sentence(error))
+            self._gather_failed(job_id, batches.sentence(error))
         except Exception as error:
             log.exception("Harvest job %s: gather failed", job_id)
-            self._gather_failed(job_id, f"Unexpected error, please report it with the log: {_sentence(error)}")
+            self._gather_failed(job_id, batches.sentence(error))
         return None, []
 
     def fetch_stage(self, harvest_object: HarvestObject) -> bool:
@@ -88,22 +86,32 @@ class DvcHarvester(HarvesterBase):
         return True
 
     def import_stage(self, harvest_object: HarvestObject) -> bool | str:
-        """Write one change: True when it was written, ``"unchanged"`` when there was nothing to write."""
+        """Write one change, and others of the job with it: True when it was written, ``"unchanged"`` when there was
+        nothing to write.
+        """
         object_id, guid = str(harvest_object.id), str(harvest_object.guid)
         try:
-            done = apply.apply(harvest_object, _user_name())
-            for conflict in done.conflicts:
-                log.info("%s: kept the portal's %s; Git says something else", guid, conflict.field)
-        except (MlopsError, ValueError, ValidationError) as error:
-            self._import_failed(object_id, f"{guid}: {_sentence(error)}")
-            return False
+            outcome = batches.run(str(harvest_object.harvest_job_id), user_name(), first=object_id)
         except Exception as error:
             log.exception("Harvest object %s (%s): import failed", object_id, guid)
-            self._import_failed(
-                object_id, f"{guid}: unexpected error, please report it with the log: {_sentence(error)}"
-            )
+            self._import_failed(object_id, f"{guid}: {batches.sentence(error)}")
             return False
-        return True if done.written else "unchanged"
+        for applied in outcome.applied.values():
+            for conflict in applied.conflicts:
+                log.info("%s: kept the portal's %s; Git says something else", guid, conflict.field)
+        self._go_on(str(harvest_object.harvest_job_id))
+        done = outcome.applied.get(object_id)
+        return False if done is None else True if done.written else "unchanged"
+
+    def _go_on(self, job_id: str) -> None:
+        """Send another object of the job to the end of the queue, so that jobs take turns."""
+        try:
+            object_id = batches.promote(job_id)
+            if object_id is not None:
+                queue.get_fetch_publisher().send({"harvest_object_id": object_id})
+        except Exception:
+            # `ckan harvester run` sends every object that waits.
+            log.exception("Harvest job %s: the next batch could not be sent to the queue", job_id)
 
     def _gather_failed(self, job_id: str, message: str) -> None:
         try:
@@ -124,7 +132,7 @@ class DvcHarvester(HarvesterBase):
             log.exception("Harvest object %s: its error could not be saved: %s", object_id, message)
 
 
-def _user_name() -> str:
+def user_name() -> str:
     """Who the datasets are written as: the rule of ckanext-harvest, whose own method remembers the answer for ever."""
     configured = tk.config.get("ckanext.harvest.user_name")
     if configured:
@@ -133,13 +141,3 @@ def _user_name() -> str:
     if user is not None and user.sysadmin and user.state == "active":
         return "harvest"
     return str(tk.get_action("get_site_user")({"ignore_auth": True, "defer_commit": True}, {})["name"])
-
-
-def _sentence(error: Exception) -> str:
-    """The error for a person, in one line."""
-    details: dict[str, Any] | None = (
-        getattr(error, "error_summary", None) if isinstance(error, ValidationError) else None
-    )
-    if details:
-        return line("CKAN does not accept the dataset: " + "; ".join(f"{key}: {text}" for key, text in details.items()))
-    return line(str(error) or type(error).__name__, 2000)

@@ -94,7 +94,7 @@ def test_an_import_is_linked_when_its_source_appears(clean: None) -> None:
         "resources": [{"id": naming.resource_id(guid, "names.csv"), "dvc_path": "names.csv"}],
     }
     for _ in range(2):
-        apply._relink(session, Dataset(guid, package))
+        apply._relink(session, [Dataset(guid, package)])
         session.commit()
     [edge] = session.scalars(sa.select(Edge)).all()
     assert (edge.upstream_dataset, edge.upstream_uri) == (package["id"], None)

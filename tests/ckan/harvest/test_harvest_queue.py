@@ -9,7 +9,7 @@ from ckan.tests import helpers
 from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestObject
 
-from ckanext.mlops import apply, gather, harvester
+from ckanext.mlops import apply, batches, gather, harvester
 from ckanext.mlops.harvester import DvcHarvester
 
 
@@ -76,7 +76,8 @@ def test_no_error_leaves_the_harvester(
 
     source(repo.path)
     source_id = show("titanic")["id"]
-    monkeypatch.setattr(harvester.log, "disabled", False)  # the settings of the tests' logging do that
+    for module in (harvester, batches):
+        monkeypatch.setattr(module.log, "disabled", False)  # the settings of the tests' logging do that
     monkeypatch.setattr(apply, "_write_rows", fault)
     job = run(source_id)
     assert (job["status"], job["stats"]["errored"]) == ("Finished", 3)

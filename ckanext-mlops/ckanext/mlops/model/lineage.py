@@ -65,7 +65,12 @@ def store_harvested(session: Session, dataset_id: str, edges: Sequence[Mapping[s
 
     :raises ValueError: an edge has both or none of ``upstream_dataset`` and ``upstream_uri``
     """
-    _store(session, dataset_id, HARVESTED, edges)
+    _store(session, {dataset_id: edges}, HARVESTED)
+
+
+def store_harvested_all(session: Session, datasets: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """:func:`store_harvested` for many datasets at once: dataset id → edges."""
+    _store(session, datasets, HARVESTED)
 
 
 def sync_asserted(package_dict: Mapping[str, Any], session: Session | None = None) -> None:
@@ -147,7 +152,7 @@ def _sync_asserted(session: Session, dataset_id: str, entries: Iterable[Mapping[
             edges.append({"upstream_dataset": upstream, "upstream_label": label})
         elif uri and not entry.get("dataset"):
             edges.append({"upstream_uri": uri, "upstream_label": label})
-    kept = _store(session, dataset_id, ASSERTED, edges)
+    kept = _store(session, {dataset_id: edges}, ASSERTED)
     session.execute(
         sa.delete(Edge).where(
             Edge.downstream_dataset == dataset_id, Edge.origin == ASSERTED, Edge.id != sa.all_(texts(kept))
@@ -169,18 +174,18 @@ def _dataset_ids(session: Session, names: set[str]) -> dict[str, str]:
 
 def _store(
     session: Session,
-    dataset_id: str,
+    datasets: Mapping[str, Sequence[Mapping[str, Any]]],
     origin: Origin,
-    edges: Iterable[Mapping[str, Any]],
     now: datetime.datetime | None = None,
 ) -> list[str]:
     now = now or utc_now()
-    rows = {row["id"]: row for row in (_row(dataset_id, origin, edge, now) for edge in edges)}
+    made = (_row(dataset_id, origin, edge, now) for dataset_id, edges in datasets.items() for edge in edges)
+    rows = {row["id"]: row for row in made}
     ids = sorted(rows)
     session.execute(
         sa.update(Edge)
         .where(
-            Edge.downstream_dataset == dataset_id,
+            Edge.downstream_dataset == sa.any_(texts(datasets)),
             Edge.origin == origin,
             Edge.current,
             Edge.id != sa.all_(texts(ids)),

@@ -30,12 +30,19 @@ def store(
     A version that is there already keeps its ``first_seen``. One that is not given stays, for what it says about the
     past, but has no ``refs`` and is not ``current``.
     """
+    store_all(session, {package_id: rows}, now)
+
+
+def store_all(
+    session: Session, datasets: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime.datetime | None = None
+) -> None:
+    """:func:`store` for many datasets at once: package id → rows."""
     now = now or utc_now()
-    values = {row["id"]: _values(package_id, row, now) for row in rows}
+    values = {row["id"]: _values(package_id, row, now) for package_id, rows in datasets.items() for row in rows}
     session.execute(
         sa.update(Version)
         .where(
-            Version.package_id == package_id,
+            Version.package_id == sa.any_(sa.literal(sorted(datasets), sa.ARRAY(sa.UnicodeText))),
             Version.id != sa.all_(sa.literal(sorted(values), sa.ARRAY(sa.UnicodeText))),
             sa.or_(Version.current, Version.refs != sa.literal([], Version.refs.type)),
         )
