@@ -23,7 +23,7 @@ def mlflow() -> None:
 @click.option("--full", is_flag=True, help="Read every run again, not only what is new.")
 @click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
 def sync(server: str | None, full: bool, quiet: bool) -> None:
-    """Copy the facts of all linked and declared experiments and runs.
+    """Copy the facts of all experiments, runs and models.
 
     SERVER is a name in the option ckanext.mlops.mlflow.servers; all of them when it is left out. Ends with exit code 1
     when a server refused or failed; what was read is kept.
@@ -36,10 +36,13 @@ def sync(server: str | None, full: bool, quiet: bool) -> None:
         with _progress(quiet):
             report = _sync(name, full)
         failed = failed or bool(report["errors"])
-        if not quiet:
+        if report["busy"]:
+            click.secho(f"{name}: another sync of this server is under way; it was left to that one", err=True)
+        elif not quiet:
             click.echo(
-                f"{name}: {report['experiments']} experiments, {report['runs']} runs read "
-                f"in {report['seconds']:.1f} s; {report['deleted']} deleted, {report['gone']} no longer there"
+                f"{name}: {report['experiments']} experiments, {report['runs']} runs, {report['models']} models, "
+                f"{report['model_versions']} versions read in {report['seconds']:.1f} s; {report['deleted']} deleted, "
+                f"{report['gone']} no longer there"
             )
             for problem in report["problems"]:
                 click.secho(f"  {problem}", fg="yellow")

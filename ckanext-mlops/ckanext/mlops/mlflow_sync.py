@@ -1,10 +1,16 @@
-"""Copying facts from an MLflow server into the tables, for what the datasets are linked to.
+"""Copying the facts of an MLflow server into the tables: all experiments, runs and models that its account may see.
 
-A *sweep* reads all runs of an experiment, page by page, and finds those that are gone. It happens at the first sync,
-then once a day, and when asked for. Between sweeps a sync asks four questions about all experiments together: which
-runs ended or began since the last time, which are running, which are deleted. Tags that were set later are not among
-the answers (MLflow cannot be asked for them) and come with the next sweep. Each batch is committed on its own, so a
-server that fails halfway loses nothing.
+Everything is copied, linked or not: which dataset a run belongs to is found out from the facts. Nothing of it is shown
+to anybody before a link leads to it.
+
+A *sweep* reads all runs of an experiment, page by page in the order of their start, and finds those that are gone. It
+happens at the first sync, then once a day, and when asked for. Between sweeps a sync asks about all experiments
+together: which runs ended or began since the last time, which are running, which are deleted. Tags that were set later
+are not among the answers (MLflow cannot be asked for them) and come with the next sweep. The model registry is read
+whole each time: it is small, and moved aliases and deleted versions are seen at once.
+
+Each batch is committed on its own, with how far it came: a sync that is killed goes on there, and a server that fails
+halfway loses nothing. Of two syncs of one server at once the second one leaves it to the first.
 """
 
 from __future__ import annotations
@@ -13,16 +19,21 @@ import datetime
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ckanext.mlops.core.ahead import ahead
 from ckanext.mlops.core.errors import MlflowError
-from ckanext.mlops.core.mlflow import Experiment, MlflowClient, Run
+from ckanext.mlops.core.mlflow import Experiment, Reader, Run
 from ckanext.mlops.model import links
 from ckanext.mlops.model import mlflow as facts
+from ckanext.mlops.model import mlflow_models as models
+from ckanext.mlops.model.tables import Experiment as ExperimentRow
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +42,7 @@ FIRST_RUNS = 500
 SWEEP_EVERY = datetime.timedelta(hours=24)
 #: Clocks of training machines differ from ours by at most this, or their runs come with the next sweep.
 CLOCK_SKEW = datetime.timedelta(minutes=10)
-_BATCH = 500
+_BATCH = 250
 _TOGETHER = 100
 T = TypeVar("T")
 
@@ -40,8 +51,9 @@ T = TypeVar("T")
 class Report:
     """What a sync of one server did.
 
-    :param experiments: experiments that were read, ``runs``: runs whose facts were written
+    :param experiments, models, model_versions, logged_models: how many were read; ``runs``: how many were written
     :param deleted: runs that MLflow holds as deleted, among those written; ``gone``: runs it no longer knows
+    :param busy: another sync of this server was under way, and nothing was done
     :param errors: what the server refused or failed to do, ``problems``: what a dataset's owner should look at;
         sentences for people
     """
@@ -51,7 +63,11 @@ class Report:
     runs: int = 0
     deleted: int = 0
     gone: int = 0
+    models: int = 0
+    model_versions: int = 0
+    logged_models: int = 0
     seconds: float = 0.0
+    busy: bool = False
     errors: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -61,54 +77,58 @@ class Report:
 
 
 def sync_server(
-    session: Session, client: MlflowClient, clock: Callable[[], datetime.datetime], *, full: bool = False
+    session: Session, client: Reader, clock: Callable[[], datetime.datetime], *, full: bool = False
 ) -> Report:
-    """Refresh the facts of everything that datasets link to, or declare, on one server. Commits.
+    """Copy everything that is new on one server. Commits.
 
     Errors of the server are in the report; what was read before them is kept.
 
     :param clock: now, as naive UTC
     :param full: sweep every experiment, whenever that was done last
     """
-    copier = _Copier(session, client, clock)
-    started = time.monotonic()
-    error = ""
-    try:
-        copier.everything(full)
-    except MlflowError as problem:
-        error = str(problem)
-        copier.report.errors.append(error)
-    session.rollback()
-    facts.record_contact(session, client.server.name, clock(), error)
-    session.commit()
+    name, began, started = client.name, clock(), time.monotonic()
+    with _alone(session, name) as alone:
+        if not alone:
+            return Report(name, busy=True)
+        copier = _Copier(session, client, clock)
+        error = ""
+        try:
+            copier.everything(full)
+        except MlflowError as problem:
+            error = str(problem)
+            copier.report.errors.append(error)
+        session.rollback()
+        facts.record_contact(session, name, clock(), error)
+        if not error:
+            facts.sync_began(session, name, began)
+        session.commit()
     copier.report.seconds = round(time.monotonic() - started, 3)
     return copier.report
 
 
-def copy_experiment(session: Session, client: MlflowClient, found: Experiment, now: datetime.datetime) -> int:
+def copy_experiment(session: Session, client: Reader, found: Experiment, now: datetime.datetime) -> int:
     """Write an experiment's facts and those of its newest :data:`FIRST_RUNS` runs. Returns how many runs.
 
     :raises MlflowError: the server refused or failed
     """
-    name = client.server.name
     newest = list(client.runs([found.experiment_id], limit=FIRST_RUNS + 1, deleted=True))
-    facts.store_experiment(session, name, found, now)
-    facts.experiments_read(session, name, [found.experiment_id], now, all_runs=len(newest) <= FIRST_RUNS)
-    return facts.store_runs(session, name, newest[:FIRST_RUNS], now)
+    facts.store_experiments(session, client.name, [found], now)
+    facts.experiments_read(session, client.name, [found.experiment_id], now, all_runs=len(newest) <= FIRST_RUNS)
+    return facts.store_runs(session, client.name, newest[:FIRST_RUNS], now)
 
 
-def copy_run(session: Session, client: MlflowClient, run: Run, now: datetime.datetime) -> None:
+def copy_run(session: Session, client: Reader, run: Run, now: datetime.datetime) -> None:
     """Write a run's facts and those of its experiment.
 
     :raises MlflowError: the server refused or failed
     """
     experiment = client.experiment(run.experiment_id)
     if experiment:
-        facts.store_experiment(session, client.server.name, experiment, now)
-    facts.store_runs(session, client.server.name, [run], now)
+        facts.store_experiments(session, client.name, [experiment], now)
+    facts.store_runs(session, client.name, [run], now)
 
 
-def find_experiment(client: MlflowClient, target: str) -> Experiment | None:
+def find_experiment(client: Reader, target: str) -> Experiment | None:
     """The experiment of that id, or else of that name.
 
     :raises MlflowError: the server refused or failed
@@ -117,74 +137,100 @@ def find_experiment(client: MlflowClient, target: str) -> Experiment | None:
     return found or client.experiment_by_name(target)
 
 
+@contextmanager
+def _alone(session: Session, server: str) -> Iterator[bool]:
+    """Whether this is the only sync of the server. The lock is the database connection's: it ends with the process."""
+    engine = sa.inspect(session.get_bind()).engine
+    key = {"kind": "mlops mlflow sync", "server": server}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        query = sa.text("SELECT pg_try_advisory_lock(hashtext(:kind), hashtext(:server))")
+        got = bool(connection.scalar(query, key))
+        try:
+            yield got
+        finally:
+            if got:
+                connection.execute(sa.text("SELECT pg_advisory_unlock(hashtext(:kind), hashtext(:server))"), key)
+
+
 class _Copier:
     """One sync of one server."""
 
-    def __init__(self, session: Session, client: MlflowClient, clock: Callable[[], datetime.datetime]) -> None:
+    def __init__(self, session: Session, client: Reader, clock: Callable[[], datetime.datetime]) -> None:
         self.session, self.client, self.clock = session, client, clock
-        self.server = client.server.name
+        self.server = client.name
         self.report = Report(self.server)
 
     def everything(self, full: bool) -> None:
-        ids, run_ids = self._experiments(), links.targets(self.session, self.server, "run")
-        if not ids and not run_ids:
-            health = self.client.health()
-            if health.status != "ok":
-                raise MlflowError(health.detail)
         now = self.clock()
-        due: list[tuple[str, str]] = []
+        facts.record_contact(self.session, self.server, now)
+        ids = self._experiments()
+        due: list[ExperimentRow] = []
         fresh: list[tuple[str, datetime.datetime]] = []
         for row in facts.experiments(self.session, [(self.server, item) for item in ids]).values():
             if full or not row.swept or now - row.swept >= SWEEP_EVERY:
-                due.append((row.experiment_id, row.name))
+                due.append(row)
             else:
                 fresh.append((row.experiment_id, row.facts_at))
-        for position, (item, name) in enumerate(due, 1):
-            with self._reported(f"experiment {name}"):
-                self._sweep(item, f"{self.server}: experiment {name} ({position} of {len(due)})")
+        self._sweeps(due, full, now)
         for group in _groups(fresh, _TOGETHER):
             with self._reported("new runs"):
                 self._news([item for item, _ in group], min(read for _, read in group) - CLOCK_SKEW)
-        self._single_runs(run_ids, set(ids))
+        # After the runs: a version's run can be known from its logged model only.
+        with self._reported("registered models"):
+            self._registry()
+        self._problems()
 
     def _experiments(self) -> list[str]:
-        """Ids of all linked and declared experiments that exist, their own facts renewed."""
-        wanted: dict[str, None] = {}
-        for target in links.targets(self.session, self.server, "experiment"):
-            with self._reported(f"experiment {target}"):
-                found = self.client.experiment(target)
-                if found:
-                    facts.store_experiment(self.session, self.server, found, self.clock())
-                    wanted[target] = None
-                else:
-                    facts.experiment_gone(self.session, self.server, target)
-                    self.report.problems.append(
-                        f"MLflow server {self.server}: experiment {target} no longer exists; its facts are kept."
-                    )
-        for name in sorted({item.experiment for item in links.all_declared(self.session, self.server)}):
-            with self._reported(f"experiment {name}"):
-                found = self.client.experiment_by_name(name)
-                if found:
-                    facts.store_experiment(self.session, self.server, found, self.clock())
-                    wanted[found.experiment_id] = None
-                else:
-                    self.report.problems.append(
-                        f"MLflow server {self.server}: datasets declare the experiment '{name[:200]}', which it does "
-                        f"not have; correct their field mlflow_experiment or create it."
-                    )
+        """Ids of all experiments, their own facts renewed."""
+        ids: list[str] = []
+        for batch in _groups(self.client.experiments(deleted=True), 1000):
+            ids += facts.store_experiments(self.session, self.server, batch, self.clock())
+        facts.unseen_experiments_gone(self.session, self.server, ids, self.clock())
         self.session.commit()
-        self.report.experiments = len(wanted)
-        return list(wanted)
+        self.report.experiments = len(ids)
+        return ids
 
-    def _sweep(self, experiment_id: str, label: str) -> None:
-        started, count = self.clock(), 0
-        for batch in _groups(self.client.runs([experiment_id], deleted=True), _BATCH):
+    def _registry(self) -> None:
+        began, report = self.clock(), self.report
+        for found in _groups(self.client.registered_models(), 1000):
+            report.models += models.store_registered_models(self.session, self.server, found, self.clock())
+        for versions in _groups(self.client.model_versions(), 1000):
+            report.model_versions += models.store_model_versions(self.session, self.server, versions, self.clock())
+            self.session.commit()
+        models.registry_read(self.session, self.server, began)
+        self.session.commit()
+
+    def _sweeps(self, due: Iterable[ExperimentRow], full: bool, now: datetime.datetime) -> None:
+        """All runs of the experiments; a sweep that was broken off goes on where it was."""
+        together: dict[tuple[datetime.datetime | None, int | None], list[str]] = {}
+        for row in due:
+            fresh = full or not row.sweep_began or now - row.sweep_began >= SWEEP_EVERY
+            place = (None, None) if fresh else (row.sweep_began, row.sweep_from)
+            together.setdefault(place, []).append(row.experiment_id)
+        total, done = sum(map(len, together.values())), 0
+        for (began, position), ids in together.items():
+            for group in _groups(ids, _TOGETHER):
+                done += len(group)
+                with self._reported("all runs"):
+                    self._sweep(group, began or self.clock(), position, f"{self.server}: {done} of {total} experiments")
+
+    def _sweep(self, ids: list[str], began: datetime.datetime, position: int | None, label: str) -> None:
+        count = 0
+        question = f"attributes.start_time >= {position}" if position else ""
+        found = self.client.runs(ids, question, ["attributes.start_time ASC"], deleted=True)
+        for batch in ahead(_groups(found, _BATCH)):
             self._store(batch)
             count += len(batch)
+            position = max([position or 0, *(_milliseconds(run.start) for run in batch)]) or None
+            facts.sweep_reached(self.session, self.server, ids, began, position)
+            self.session.commit()
             log.info("%s: %d runs", label, count)
-        self.report.gone += facts.unseen_runs_gone(self.session, self.server, experiment_id, started)
-        facts.experiments_read(self.session, self.server, [experiment_id], started, all_runs=True)
+        self._logged_models(ids)
+        self.report.gone += facts.unseen_runs_gone(self.session, self.server, ids, began, self.clock())
+        models.unseen_logged_models_gone(self.session, self.server, ids, began)
+        facts.experiments_read(self.session, self.server, ids, began, all_runs=True)
         self.session.commit()
+        log.info("%s: read", label)
 
     def _news(self, ids: list[str], since: datetime.datetime) -> None:
         started, moment = self.clock(), int(since.replace(tzinfo=datetime.UTC).timestamp() * 1000)
@@ -198,62 +244,64 @@ class _Copier:
             found = self.client.runs(ids, question, deleted="only" if deleted else False)
             for batch in _groups((run for run in found if run.run_id not in seen), _BATCH):
                 self._store(batch)
+                self.session.commit()
                 seen.update(run.run_id for run in batch)
         self._by_id(ids, facts.doubtful_runs(self.session, self.server, ids, started))
+        self._logged_models(ids, moment)
         facts.experiments_read(self.session, self.server, ids, started, all_runs=False)
         self.session.commit()
         log.info("%s: %d experiments, %d runs read again", self.server, len(ids), len(seen))
 
-    def _single_runs(self, targets: list[str], covered: set[str]) -> None:
-        """The runs that are linked one by one, outside the experiments that were read."""
-        known = facts.runs(self.session, [(self.server, target) for target in targets])
-        outside: dict[str, str] = {}
-        for target in targets:
-            row = known.get((self.server, target))
-            if row is None:
-                with self._reported(f"run {target}"):
-                    run = self.client.run(target)
-                    if run:
-                        copy_run(self.session, self.client, run, self.clock())
-                        self.report.runs += 1
-            elif row.experiment_id not in covered:
-                outside[target] = row.experiment_id
-        for group in _groups(outside, _TOGETHER):
-            with self._reported("linked runs"):
-                self._by_id(sorted({outside[target] for target in group}), group)
-        self.session.commit()
+    def _logged_models(self, ids: list[str], since: int = 0) -> None:
+        question = f"last_updated_timestamp > {since}" if since else ""
+        for batch in _groups(self.client.logged_models(ids, question), _BATCH):
+            self.report.logged_models += models.store_logged_models(self.session, self.server, batch, self.clock())
+            self.session.commit()
 
     def _by_id(self, experiment_ids: list[str], run_ids: Sequence[str]) -> None:
         for group in _groups(run_ids, _TOGETHER):
             quoted = ", ".join(f"'{run_id}'" for run_id in group if "'" not in run_id)
             found = list(self.client.runs(experiment_ids, f"attributes.run_id IN ({quoted})", deleted=True))
             self._store(found)
-            self.report.gone += facts.runs_gone(self.session, self.server, set(group) - {run.run_id for run in found})
+            lost = set(group) - {run.run_id for run in found}
+            self.report.gone += facts.runs_gone(self.session, self.server, lost, self.clock())
 
     def _store(self, batch: Sequence[Run]) -> None:
         self.report.runs += facts.store_runs(self.session, self.server, batch, self.clock())
         self.report.deleted += sum(run.deleted for run in batch)
-        self.session.commit()
 
-    def _reported(self, what: str) -> _Reported:
-        return _Reported(self, what)
+    def _problems(self) -> None:
+        """What datasets link to or declare and the server does not have."""
+        targets = links.targets(self.session, self.server, "experiment")
+        known = facts.experiments(self.session, [(self.server, target) for target in targets])
+        for target in targets:
+            row = known.get((self.server, target))
+            if row is None or row.lifecycle_stage == facts.GONE:
+                self.report.problems.append(
+                    f"MLflow server {self.server}: experiment {target} no longer exists; its facts are kept."
+                )
+        for name in sorted({item.experiment for item in links.all_declared(self.session, self.server)}):
+            row = facts.experiment_named(self.session, self.server, name)
+            if row is None or row.lifecycle_stage == facts.GONE:
+                self.report.problems.append(
+                    f"MLflow server {self.server}: datasets declare the experiment '{name[:200]}', which it does "
+                    f"not have; correct their field mlflow_experiment or create it."
+                )
+
+    @contextmanager
+    def _reported(self, what: str) -> Iterator[None]:
+        """Puts an error about one thing into the report; lets it through when the server as a whole does not serve."""
+        try:
+            yield
+        except MlflowError as error:
+            self.session.rollback()
+            if self.client.health().status != "ok":
+                raise
+            self.report.errors.append(f"{error} ({what})")
 
 
-class _Reported:
-    """Puts an error about one thing into the report; lets it through when the server as a whole does not serve us."""
-
-    def __init__(self, copier: _Copier, what: str) -> None:
-        self.copier, self.what = copier, what
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        if not isinstance(error, MlflowError) or self.copier.client.health().status != "ok":
-            return False
-        self.copier.session.rollback()
-        self.copier.report.errors.append(f"{error} ({self.what[:200]})")
-        return True
+def _milliseconds(time_text: str) -> int:
+    return int(datetime.datetime.fromisoformat(time_text).timestamp() * 1000) if time_text else 0
 
 
 def _groups(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -33,7 +33,10 @@ class Tracking:
     uri: str
 
     def call(self, path: str, **body: Any) -> dict[str, Any]:
-        response = requests.post(f"{self.uri}/api/2.0/mlflow/{path}", json=body, timeout=30)
+        return self.request("POST", path, **body)
+
+    def request(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        response = requests.request(method, f"{self.uri}/api/2.0/mlflow/{path}", json=body, timeout=30)
         assert response.status_code == 200, response.text
         return response.json()
 

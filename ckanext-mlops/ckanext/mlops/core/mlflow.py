@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -49,6 +49,7 @@ __all__ = [
     "LoggedModel",
     "MlflowClient",
     "ModelVersion",
+    "Reader",
     "RegisteredModel",
     "Run",
     "Server",
@@ -136,6 +137,53 @@ def model_page(server: Server, name: str, version: str = "") -> str:
     return f"{page}/versions/{quote(version, safe='')}" if version else page
 
 
+class Reader(Protocol):
+    """Where facts are read from: a server, or a file store. Every method raises MlflowError."""
+
+    @property
+    def name(self) -> str:
+        """The server's name in the configuration."""
+
+    def health(self) -> Health:
+        """Whether it answers us; never raises."""
+
+    def experiment(self, experiment_id: str) -> Experiment | None:
+        """The experiment, also a deleted one."""
+
+    def experiment_by_name(self, name: str) -> Experiment | None:
+        """The experiment of that exact name, also a deleted one."""
+
+    def experiments(self, *, deleted: bool = False) -> Iterator[Experiment]:
+        """All experiments."""
+
+    def run(self, run_id: str) -> Run | None:
+        """The run, also a deleted one."""
+
+    def runs(
+        self,
+        experiment_ids: Sequence[str],
+        filter: str = "",  # noqa: A002 - MLflow's own name
+        order_by: Sequence[str] = (),
+        limit: int | None = None,
+        *,
+        deleted: bool | Literal["only"] = False,
+    ) -> Iterator[Run]:
+        """Runs of the experiments."""
+
+    def registered_models(self) -> Iterator[RegisteredModel]:
+        """All names in the model registry."""
+
+    def model_versions(self) -> Iterator[ModelVersion]:
+        """All versions in the model registry."""
+
+    def logged_models(
+        self,
+        experiment_ids: Sequence[str],
+        filter: str = "",  # noqa: A002 - MLflow's own name
+    ) -> Iterator[LoggedModel]:
+        """Models that runs of the experiments logged."""
+
+
 class _TooLarge(MlflowError):
     """One answer is over the server's ``max_bytes``."""
 
@@ -170,6 +218,11 @@ class MlflowClient:
         self._session.trust_env = False
         self._retries = retries
         self._sleep = sleep
+
+    @property
+    def name(self) -> str:
+        """The server's name in the configuration."""
+        return self.server.name
 
     def health(self) -> Health:
         """Whether the server answers us; never raises."""
@@ -241,11 +294,17 @@ class MlflowClient:
         body = {"max_results": 1000, **({"filter": filter} if filter else {})}
         return self._pages("GET", "model-versions/search", body, "model_versions", parse_model_version)
 
-    def logged_models(self, experiment_ids: Sequence[str]) -> Iterator[LoggedModel]:
+    def logged_models(
+        self,
+        experiment_ids: Sequence[str],
+        filter: str = "",  # noqa: A002 - MLflow's own name
+    ) -> Iterator[LoggedModel]:
         """Models that runs of the experiments logged; none on MLflow 2, which has no such thing."""
         if not experiment_ids:
             return
-        body = {"experiment_ids": list(experiment_ids), "max_results": 50}
+        body: dict[str, Any] = {"experiment_ids": list(experiment_ids), "max_results": 50}
+        if filter:
+            body["filter"] = filter
         try:
             yield from self._pages("POST", "logged-models/search", body, "models", parse_logged_model)
         except _NoEndpoint:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 # MLflow's own limits are 500 characters (2.x) to 6,000 (params) and 8,000 (tags) per value.
 _MAX_VALUE = 8_000
 _MAX_ENTRIES = 5_000
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _USER_INFO = re.compile(r"(://)[^/\s@\"']{1,500}@")
 _SIGNED = re.compile(
     r"[?&#][^\s\"']{0,200}?(?:signature|sig|token|credential|password|secret|key)=[^\s\"']*", re.IGNORECASE
@@ -103,6 +104,7 @@ class ModelVersion:
 
     :param run_id: the run that made it, ``""`` when MLflow does not say
     :param model_id: the logged model (MLflow 3) that it was registered from, or ``""``
+    :param source: where its files are; ``""`` for a path of the server's own disk
     :param stage: of MLflow's older stage scheme, ``""`` for none
     """
 
@@ -110,6 +112,7 @@ class ModelVersion:
     version: str
     run_id: str = ""
     model_id: str = ""
+    source: str = ""
     status: str = ""
     stage: str = ""
     created: str = ""
@@ -121,7 +124,10 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class LoggedModel:
-    """A model that a run logged (MLflow 3), registered or not."""
+    """A model that a run logged (MLflow 3), registered or not.
+
+    :param metrics: last values, each with the digest of the dataset input that it was measured on, or ``""``
+    """
 
     model_id: str
     experiment_id: str
@@ -129,8 +135,21 @@ class LoggedModel:
     run_id: str = ""
     status: str = ""
     created: str = ""
+    updated: str = ""
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    metrics: tuple[ModelMetric, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetric:
+    """A metric of a logged model, and the dataset input that it was measured on, where MLflow says so."""
+
+    name: str
+    value: float | str
+    dataset_name: str = ""
+    dataset_digest: str = ""
+    run_id: str = ""
 
 
 def clean_text(value: Any, limit: int = _MAX_VALUE) -> str:
@@ -256,15 +275,19 @@ def parse_registered_model(data: Any) -> RegisteredModel:
 
 
 def parse_model_version(data: Any) -> ModelVersion:
-    """A ``ModelVersion`` message. Its ``source`` can be a path of the server's disk: only a logged model is taken."""
+    """A ``ModelVersion`` message."""
     found = _message(data, "name", "version")
-    logged = re.fullmatch(r"models:/(m-[0-9A-Za-z-]{1,80})", str(found.get("source") or "")[:200])
+    source = _uri(found.get("source"))
+    logged = re.fullmatch(r"models:/(m-[0-9A-Za-z-]{1,80})", source)
+    of_run = re.match(r"runs:/([0-9A-Za-z_-]{1,100})(?:/|$)", source)
     stage = clean_text(found.get("current_stage"), 50)
     return ModelVersion(
         name=clean_text(found["name"], 1000),
         version=clean_text(found["version"], 50),
-        run_id=clean_text(found.get("run_id"), 100),
+        run_id=clean_text(found.get("run_id"), 100) or (of_run[1] if of_run else ""),
         model_id=clean_text(found.get("model_id"), 100) or (logged[1] if logged else ""),
+        # A path of the server's own disk is nobody's business.
+        source="" if source.startswith("file:") or not _SCHEME.match(source) else source,
         status=clean_text(found.get("status"), 50),
         stage="" if stage == "None" else stage,
         created=iso_time(found.get("creation_timestamp")),
@@ -286,8 +309,20 @@ def parse_logged_model(data: Any) -> LoggedModel:
         run_id=clean_text(info.get("source_run_id"), 100),
         status=clean_text(info.get("status"), 50).removeprefix("LOGGED_MODEL_"),
         created=iso_time(info.get("creation_timestamp_ms")),
+        updated=iso_time(info.get("last_updated_timestamp_ms")),
         params=_pairs(_part(found, "data").get("params")),
         tags=_pairs(info.get("tags")),
+        metrics=tuple(
+            ModelMetric(
+                name=clean_text(item["key"], 500),
+                value=metric_value(item.get("value")),
+                dataset_name=clean_text(item.get("dataset_name"), 500),
+                dataset_digest=clean_text(item.get("dataset_digest"), 100),
+                run_id=clean_text(item.get("run_id"), 100),
+            )
+            for item in _items(_part(found, "data"), "metrics")[:_MAX_ENTRIES]
+            if item.get("key")
+        ),
     )
 
 

@@ -2,6 +2,26 @@
 except the links and edges that people asserted; those are in the packages (``derived_from``) or are the record itself
 (:class:`Link` with origin ``asserted``)."""
 
-from ckanext.mlops.model.tables import Edge, Experiment, Link, Run, ServerState, Version
+from ckanext.mlops.model.tables import (
+    Edge,
+    Experiment,
+    Link,
+    LoggedModel,
+    ModelVersion,
+    RegisteredModel,
+    Run,
+    ServerState,
+    Version,
+)
 
-__all__ = ["Edge", "Experiment", "Link", "Run", "ServerState", "Version"]
+__all__ = [
+    "Edge",
+    "Experiment",
+    "Link",
+    "LoggedModel",
+    "ModelVersion",
+    "RegisteredModel",
+    "Run",
+    "ServerState",
+    "Version",
+]

@@ -1,13 +1,14 @@
-"""The copied MLflow facts: what is written to and read from the tables of servers, experiments and runs.
+"""The copied MLflow facts of servers, experiments and runs: what is written to and read from their tables.
 
 Nothing here commits or asks a server. Rows are keyed by (server name, MLflow's id); writing a fact twice is one row.
+Models are in :mod:`.mlflow_models`.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import mlflow as reader
-from ckanext.mlops.core import records
+from ckanext.mlops.core import mlflow_clues, records
 from ckanext.mlops.model.tables import Experiment, Run, ServerState
 
 ACTIVE, DELETED, GONE = "active", "deleted", "gone"
@@ -25,23 +26,32 @@ _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _UNSYNCHRONIZED = {"synchronize_session": False}
 
 
-def store_experiment(session: Session, server: str, found: reader.Experiment, now: datetime.datetime) -> None:
-    """Write the experiment's own facts. ``facts_at`` stays as it is for a known one: it is the age of its runs."""
-    row = {
-        "server": server,
-        "experiment_id": found.experiment_id,
-        "name": found.name,
-        "lifecycle_stage": DELETED if found.deleted else ACTIVE,
-        "facts": records.to_dict(found),
-        "facts_at": now,
+def store_experiments(
+    session: Session, server: str, found: Iterable[reader.Experiment], now: datetime.datetime
+) -> list[str]:
+    """Write experiments' own facts. ``facts_at`` stays as it is for a known one: it is the age of its runs.
+
+    Returns their ids.
+    """
+    rows = {
+        item.experiment_id: {
+            "server": server,
+            "experiment_id": item.experiment_id,
+            "name": item.name,
+            "lifecycle_stage": DELETED if item.deleted else ACTIVE,
+            "facts": records.to_dict(item),
+            "facts_at": now,
+        }
+        for item in found
     }
-    _upsert(session, Experiment, [row], keep=("facts_at",))
+    upsert(session, Experiment, list(rows.values()), keep=("facts_at",), only_changed=("facts", "lifecycle_stage"))
+    return list(rows)
 
 
 def store_runs(session: Session, server: str, found: Iterable[reader.Run], now: datetime.datetime) -> int:
     """Write the runs' facts, read at ``now``. Returns how many."""
     rows = {run.run_id: _run_row(server, run, now) for run in found}
-    _upsert(session, Run, list(rows.values()))
+    upsert(session, Run, list(rows.values()), changed="changed")
     return len(rows)
 
 
@@ -49,29 +59,43 @@ def experiments_read(
     session: Session, server: str, ids: Collection[str], now: datetime.datetime, *, all_runs: bool
 ) -> None:
     """Note that the runs of these experiments were read at ``now``: all of them, or what is new."""
-    values = {"facts_at": now, "swept": now} if all_runs else {"facts_at": now}
+    values: dict[str, Any] = {"facts_at": now}
+    if all_runs:
+        values |= {"swept": now, "sweep_began": None, "sweep_from": None}
     session.execute(sa.update(Experiment).where(_of(Experiment, server, ids)).values(values))
 
 
-def experiment_gone(session: Session, server: str, experiment_id: str) -> None:
-    """Mark an experiment that the server no longer knows, with its runs."""
-    where = sa.and_(Experiment.server == server, Experiment.experiment_id == experiment_id)
-    session.execute(sa.update(Experiment).where(where).values(lifecycle_stage=GONE), execution_options=_UNSYNCHRONIZED)
-    of_it = sa.and_(Run.server == server, Run.experiment_id == experiment_id)
-    session.execute(sa.update(Run).where(of_it).values(lifecycle_stage=GONE), execution_options=_UNSYNCHRONIZED)
+def sweep_reached(
+    session: Session, server: str, ids: Collection[str], began: datetime.datetime, position: int | None
+) -> None:
+    """Note how far the sweep that began then has come: to runs of that start time (milliseconds)."""
+    values = {"sweep_began": began, "sweep_from": position}
+    session.execute(sa.update(Experiment).where(_of(Experiment, server, ids)).values(values))
 
 
-def unseen_runs_gone(session: Session, server: str, experiment_id: str, since: datetime.datetime) -> int:
-    """Mark the runs of a completely read experiment that were not in the answer. Returns how many."""
-    where = sa.and_(
-        Run.server == server, Run.experiment_id == experiment_id, Run.facts_at < since, Run.lifecycle_stage != GONE
-    )
-    return _mark_gone(session, where)
+def unseen_experiments_gone(session: Session, server: str, seen: Collection[str], now: datetime.datetime) -> int:
+    """Mark the experiments that a complete list did not name, with their runs. Returns how many experiments."""
+    where = sa.and_(Experiment.server == server, Experiment.lifecycle_stage != GONE)
+    lost = [item for item in session.scalars(sa.select(Experiment.experiment_id).where(where)) if item not in set(seen)]
+    if lost:
+        of_it = sa.update(Experiment).where(_of(Experiment, server, lost)).values(lifecycle_stage=GONE)
+        session.execute(of_it, execution_options=_UNSYNCHRONIZED)
+        _mark_gone(session, sa.and_(_of(Run, server, lost), Run.lifecycle_stage != GONE), now)
+    return len(lost)
 
 
-def runs_gone(session: Session, server: str, run_ids: Collection[str]) -> int:
+def unseen_runs_gone(
+    session: Session, server: str, ids: Collection[str], since: datetime.datetime, now: datetime.datetime
+) -> int:
+    """Mark the runs of completely read experiments that were in no answer since then. Returns how many."""
+    where = sa.and_(_of(Run, server, ids), Run.facts_at < since, Run.lifecycle_stage != GONE)
+    return _mark_gone(session, where, now)
+
+
+def runs_gone(session: Session, server: str, run_ids: Collection[str], now: datetime.datetime) -> int:
     """Mark runs that the server no longer knows. Returns how many."""
-    return _mark_gone(session, sa.and_(Run.server == server, Run.run_id.in_(run_ids), Run.lifecycle_stage != GONE))
+    where = sa.and_(Run.server == server, Run.run_id.in_(run_ids), Run.lifecycle_stage != GONE)
+    return _mark_gone(session, where, now)
 
 
 def doubtful_runs(session: Session, server: str, ids: Collection[str], since: datetime.datetime) -> list[str]:
@@ -116,6 +140,27 @@ def runs(session: Session, keys: Collection[tuple[str, str]]) -> dict[tuple[str,
     return {(row.server, row.run_id): row for row in session.scalars(query.execution_options(populate_existing=True))}
 
 
+def runs_with_hashes(session: Session, hashes: Collection[str]) -> Iterator[Run]:
+    """Known runs, on any server, whose ``hashes`` hold one of these."""
+    return _runs_with(session, Run.hashes, hashes)
+
+
+def runs_with_sources(session: Session, sources: Collection[str]) -> Iterator[Run]:
+    """Known runs, on any server, with an input from one of these addresses or paths."""
+    return _runs_with(session, Run.sources, sources)
+
+
+def runs_with_commits(session: Session, commits: Collection[str]) -> Iterator[Run]:
+    """Known runs, on any server, that started at one of these Git commits (full ids)."""
+    if commits:
+        yield from _stream(session, sa.select(Run).where(Run.git_commit.in_(commits), Run.lifecycle_stage != GONE))
+
+
+def runs_changed(session: Session, server: str, since: datetime.datetime) -> Iterator[Run]:
+    """Runs of a server whose facts or life cycle changed at or after then, those that are gone among them."""
+    return _stream(session, sa.select(Run).where(Run.server == server, Run.changed >= since).order_by(Run.run_id))
+
+
 def runs_of_experiment(session: Session, server: str, experiment_id: str, limit: int) -> list[Run]:
     """The newest runs of an experiment, without those that are gone."""
     query = (
@@ -142,7 +187,18 @@ def run_counts(session: Session, keys: Collection[tuple[str, str]]) -> dict[tupl
 def record_contact(session: Session, name: str, now: datetime.datetime, error: str = "") -> None:
     """Note how a server answered at ``now``; ``error`` is empty when it did."""
     row = {"name": name, "checked": now, "answered": None if error else now, "error": error}
-    _upsert(session, ServerState, [row], keep=("answered",) if error else ())
+    upsert(session, ServerState, [row], keep=("answered",) if error else ())
+
+
+def sync_began(session: Session, name: str, now: datetime.datetime) -> None:
+    """Note that a sync which began at ``now`` came to its end."""
+    session.execute(sa.update(ServerState).where(ServerState.name == name).values(synced=now))
+
+
+def ask_for_sync(session: Session, name: str, now: datetime.datetime) -> None:
+    """Note that somebody wants the server to be read again."""
+    row = {"name": name, "checked": now, "error": "", "wanted": now}
+    upsert(session, ServerState, [row], keep=("checked", "error"))
 
 
 def states(session: Session, names: Collection[str]) -> dict[str, ServerState]:
@@ -159,32 +215,73 @@ def _run_row(server: str, run: reader.Run, now: datetime.datetime) -> dict[str, 
         "experiment_id": run.experiment_id,
         "name": run.name,
         "status": run.status,
-        "started": _naive(run.start),
-        "ended": _naive(run.end),
+        "started": naive(run.start),
+        "ended": naive(run.end),
         "git_commit": commit if _COMMIT.fullmatch(commit) else None,
         "lifecycle_stage": DELETED if run.deleted else ACTIVE,
+        "hashes": list(mlflow_clues.hashes(run)),
+        "sources": list(mlflow_clues.sources(run)),
         "facts": records.to_dict(run),
         "facts_at": now,
+        "changed": now,
     }
 
 
-def _naive(text: str) -> datetime.datetime | None:
+def naive(text: str) -> datetime.datetime | None:
+    """A record's time as CKAN stores it: naive UTC."""
     return datetime.datetime.fromisoformat(text).replace(tzinfo=None) if text else None
+
+
+def upsert(
+    session: Session,
+    table: Any,
+    rows: Sequence[dict[str, Any]],
+    keep: Collection[str] = (),
+    *,
+    changed: str = "",
+    only_changed: Collection[str] = (),
+) -> None:
+    """Write rows, all with the same columns and no key twice.
+
+    :param keep: columns that a known row keeps
+    :param changed: a time column that moves to ``facts_at`` only where facts or life cycle differ
+    :param only_changed: leave known rows alone in which these columns are equal
+    """
+    if not rows:
+        return
+    keys = [column.name for column in sa.inspect(table).primary_key]
+    # In one order everywhere, so that two writers of the same rows wait for each other instead of for ever.
+    rows = sorted(rows, key=lambda row: [row[name] for name in keys])
+    statement = insert(table.__table__)
+    columns = table.__table__.c
+    values: dict[str, Any] = {
+        name: statement.excluded[name] for name in rows[0] if name not in keys and name not in keep and name != changed
+    }
+    if changed:
+        differs = sa.or_(
+            columns.facts.is_distinct_from(statement.excluded.facts),
+            columns.lifecycle_stage != statement.excluded.lifecycle_stage,
+        )
+        values[changed] = sa.case((differs, statement.excluded.facts_at), else_=columns[changed])
+    where = sa.or_(*(columns[name].is_distinct_from(statement.excluded[name]) for name in only_changed))
+    session.execute(
+        statement.on_conflict_do_update(index_elements=keys, set_=values, where=where if only_changed else None), rows
+    )
 
 
 def _of(table: type[Experiment] | type[Run], server: str, ids: Collection[str]) -> sa.ColumnElement[bool]:
     return sa.and_(table.server == server, table.experiment_id.in_(ids))
 
 
-def _mark_gone(session: Session, where: sa.ColumnElement[bool]) -> int:
-    statement = sa.update(Run).where(where).values(lifecycle_stage=GONE).returning(Run.run_id)
+def _mark_gone(session: Session, where: sa.ColumnElement[bool], now: datetime.datetime) -> int:
+    statement = sa.update(Run).where(where).values(lifecycle_stage=GONE, changed=now).returning(Run.run_id)
     return len(session.scalars(statement, execution_options=_UNSYNCHRONIZED).all())
 
 
-def _upsert(session: Session, table: Any, rows: Sequence[dict[str, Any]], keep: Collection[str] = ()) -> None:
-    if not rows:
-        return
-    keys = [column.name for column in sa.inspect(table).primary_key]
-    statement = insert(table.__table__)
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys and name not in keep}
-    session.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+def _runs_with(session: Session, column: Any, values: Collection[str]) -> Iterator[Run]:
+    if values:
+        yield from _stream(session, sa.select(Run).where(column.overlap(list(values)), Run.lifecycle_stage != GONE))
+
+
+def _stream(session: Session, query: sa.Select[tuple[Run]]) -> Iterator[Run]:
+    yield from session.scalars(query.execution_options(populate_existing=True, yield_per=500))

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from ckan.plugins import toolkit as tk
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 
@@ -78,7 +78,11 @@ class Edge(tk.BaseModel):
 
 
 class ServerState(tk.BaseModel):
-    """How the last contact with an MLflow server went: ``error`` is empty when it answered at ``checked``."""
+    """How the last contact with an MLflow server went: ``error`` is empty when it answered at ``checked``.
+
+    ``registry_at`` is when its registered models were last read, ``synced`` when a sync last began that came to its
+    end, ``wanted`` when somebody (a webhook) last asked for one.
+    """
 
     __tablename__ = "mlops_server"
 
@@ -86,13 +90,17 @@ class ServerState(tk.BaseModel):
     checked: Mapped[datetime.datetime] = mapped_column(sa.DateTime)
     answered: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
     error: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    registry_at: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    synced: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    wanted: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
 
 
 class Experiment(tk.BaseModel):
     """Facts of an MLflow experiment, copied at ``facts_at`` from the server that the configuration names.
 
     ``swept`` is when all its runs were last read; None when only the newest were copied so far. Between sweeps,
-    ``facts_at`` is when the new and unfinished ones were last read.
+    ``facts_at`` is when the new and unfinished ones were last read. ``sweep_began`` and ``sweep_from`` are where a
+    sweep that was broken off goes on: its begin, and the start time (milliseconds) of the last run that was written.
     """
 
     __tablename__ = "mlops_experiment"
@@ -105,16 +113,25 @@ class Experiment(tk.BaseModel):
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     facts_at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
     swept: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    sweep_began: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    sweep_from: Mapped[int | None] = mapped_column(sa.BigInteger)
 
 
 class Run(tk.BaseModel):
     """Facts of an MLflow run (``records.to_dict`` of the reader's Run), copied at ``facts_at``.
 
     ``lifecycle_stage``: ``active``; ``deleted`` (MLflow can restore it); ``gone`` (the server no longer knows it).
+    ``hashes`` and ``sources`` are what :mod:`ckanext.mlops.core.mlflow_clues` finds in it. ``changed`` is when facts
+    were copied that differed from those before.
     """
 
     __tablename__ = "mlops_run"
-    __table_args__ = (sa.Index("ix_mlops_run_experiment", "server", "experiment_id", "started"),)
+    __table_args__ = (
+        sa.Index("ix_mlops_run_experiment", "server", "experiment_id", "started"),
+        sa.Index("ix_mlops_run_hashes", "hashes", postgresql_using="gin"),
+        sa.Index("ix_mlops_run_sources", "sources", postgresql_using="gin"),
+        sa.Index("ix_mlops_run_changed", "server", "changed"),
+    )
 
     server: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
     run_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
@@ -125,6 +142,73 @@ class Run(tk.BaseModel):
     ended: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
     git_commit: Mapped[str | None] = mapped_column(sa.UnicodeText, index=True)
     lifecycle_stage: Mapped[str] = mapped_column(sa.UnicodeText, default="active")
+    hashes: Mapped[list[str]] = mapped_column(ARRAY(sa.UnicodeText), default=list)
+    sources: Mapped[list[str]] = mapped_column(ARRAY(sa.UnicodeText), default=list)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    facts_at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+    changed: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class RegisteredModel(tk.BaseModel):
+    """A name in a server's model registry; ``facts`` is the reader's record, with its tags and aliases.
+
+    ``lifecycle_stage`` is ``active`` or ``gone``: MLflow cannot restore a registered model, or a version of one.
+    """
+
+    __tablename__ = "mlops_registered_model"
+
+    server: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    name: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    lifecycle_stage: Mapped[str] = mapped_column(sa.UnicodeText, default="active")
+    updated: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    facts_at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class ModelVersion(tk.BaseModel):
+    """A version of a registered model; ``facts`` is the reader's record.
+
+    ``run_id`` is the run that made it, also where only its logged model (``model_id``) names that run; each is None
+    when nobody says. ``number`` is the version as a number, to sort by.
+    """
+
+    __tablename__ = "mlops_model_version"
+    __table_args__ = (
+        sa.Index("ix_mlops_model_version_run", "server", "run_id"),
+        sa.Index("ix_mlops_model_version_logged", "server", "model_id"),
+    )
+
+    server: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    name: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    version: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    number: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    run_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    model_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    aliases: Mapped[list[str]] = mapped_column(ARRAY(sa.UnicodeText), default=list)
+    lifecycle_stage: Mapped[str] = mapped_column(sa.UnicodeText, default="active")
+    created: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    updated: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    facts_at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class LoggedModel(tk.BaseModel):
+    """A model that a run logged (MLflow 3), registered or not; ``facts`` is the reader's record."""
+
+    __tablename__ = "mlops_logged_model"
+    __table_args__ = (
+        sa.Index("ix_mlops_logged_model_run", "server", "run_id"),
+        sa.Index("ix_mlops_logged_model_experiment", "server", "experiment_id"),
+    )
+
+    server: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    model_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    experiment_id: Mapped[str] = mapped_column(sa.UnicodeText)
+    run_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    name: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    lifecycle_stage: Mapped[str] = mapped_column(sa.UnicodeText, default="active")
+    created: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    updated: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     facts_at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
 

@@ -62,10 +62,11 @@ def mlops_server_list(context: Context, data_dict: DataDict) -> list[dict[str, A
 
 @tk.validate_action_data(schema.mlflow_sync)
 def mlops_mlflow_sync(context: Context, data_dict: DataDict) -> dict[str, Any]:
-    """Copy the facts of all linked and declared experiments and runs from MLflow again.
+    """Copy the facts of experiments, runs, registered models and all their versions from MLflow again.
 
     Reads what is new since the last time; once a day, or with ``full``, everything. Deleted runs are marked and come
-    back when they are restored. A server that fails is reported, the others are read, and nothing copied is lost.
+    back when they are restored. A server that fails is reported, the others are read, and nothing copied is lost. Of
+    two syncs of one server at the same time the second does nothing, and says so with ``busy``.
 
     You must be a sysadmin. To run it regularly: ``ckan mlops mlflow sync``.
 
@@ -74,8 +75,9 @@ def mlops_mlflow_sync(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :param full: read every run again (optional, default: ``false``)
     :type full: boolean
 
-    :returns: ``servers``, for each its name as ``server``, counts of ``experiments``, ``runs``, ``deleted`` and
-        ``gone``, ``seconds``, ``errors`` and ``problems``; and ``ok``, false when there is any error
+    :returns: ``servers``, for each its name as ``server``, counts of ``experiments``, ``runs``, ``models``,
+        ``model_versions``, ``logged_models``, ``deleted`` and ``gone`` runs, ``seconds``, ``busy``, ``errors`` and
+        ``problems``; and ``ok``, false when there is any error
     :rtype: dictionary
 
     Example::
