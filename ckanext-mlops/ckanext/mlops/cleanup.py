@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapper, object_session
 
-from ckanext.mlops.model import lineage, links, versions
+from ckanext.mlops.model import lineage, links, revisions, versions
 
 
 def register() -> None:
@@ -22,6 +22,8 @@ def _purged(_mapper: Mapper[Any], _connection: Connection, package: model.Packag
     session = object_session(package)
     if session is None:
         return
+    if package.type == "harvest":
+        revisions.delete_of_source(session, package.id)
     versions.delete_dataset(session, package.id)
     lineage.delete_dataset(session, package.id)
     links.delete_of_packages(session, [package.id])

@@ -20,14 +20,16 @@ from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject,
 from sqlalchemy.orm import Session
 
 from ckanext.mlops import apply, batches, memory, repositories, source_config
-from ckanext.mlops.catalog import datasets, problems, selection
+from ckanext.mlops.catalog import datasets, history, problems, selection
 from ckanext.mlops.catalog.edges import imports
 from ckanext.mlops.catalog.plan import Plan, plan
+from ckanext.mlops.core import naming
 from ckanext.mlops.core.address import shown
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.mirror import update_mirror
 from ckanext.mlops.core.records import Problem, Repository, Snapshot
 from ckanext.mlops.core.repository import Selection, read_repository
+from ckanext.mlops.model import revisions
 from ckanext.mlops.source_config import ConfigError, SourceConfig
 
 log = logging.getLogger(__name__)
@@ -268,6 +270,9 @@ def _store(session: Session, job: HarvestJob, prepared: Prepared) -> list[str]:
             [{"id": make_uuid(), "harvest_job_id": job.id, "message": message, "created": now} for message in messages],
         )
     _refresh_refs(session, str(job.source_id), prepared)
+    reading = prepared.reading
+    repository = naming.repository_slug(reading.repository.url)
+    revisions.store(session, str(job.source_id), repository, history.revisions(reading.snapshots))
     session.commit()
     return [str(row["id"]) for row in rows[:lanes]]
 

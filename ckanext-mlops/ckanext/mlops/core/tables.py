@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .records import Revision, Snapshot
+from .records import Metric, Revision, Snapshot
 
 if TYPE_CHECKING:
     import pandas
@@ -49,11 +49,15 @@ def _metrics(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
     result: dict[str, dict[str, Any]] = {}
     found = [metric for stage in snapshot.stages for metric in stage.metrics]
     for metric in [*found, *snapshot.metrics]:
-        if metric.state == "in-git":
-            result[metric.file] = {"data": metric.values}
-        else:
-            result[metric.file] = {"error": {"type": metric.state, "msg": metric.detail}}
+        result[metric.file] = metric_entry(metric)
     return result
+
+
+def metric_entry(metric: Metric) -> dict[str, Any]:
+    """A metrics file as in :func:`metrics_table`: its values, or why there are none."""
+    if metric.state == "in-git":
+        return {"data": metric.values}
+    return {"error": {"type": metric.state, "msg": metric.detail}}
 
 
 def _params(snapshot: Snapshot) -> dict[str, dict[str, Any]]:

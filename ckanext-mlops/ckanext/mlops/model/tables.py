@@ -43,6 +43,30 @@ class Version(tk.BaseModel):
     last_seen: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
 
 
+class Revision(tk.BaseModel):
+    """A branch, tag, experiment or commit that a harvest source showed at its last harvest; see :mod:`catalog.history`.
+
+    ``repository`` is :func:`naming.repository_slug`. ``position`` orders a source's revisions, newest = highest.
+    """
+
+    __tablename__ = "mlops_revision"
+    __table_args__ = (sa.Index("ix_mlops_revision_repository", "repository", "position"),)
+
+    source_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    name: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    repository: Mapped[str] = mapped_column(sa.UnicodeText)
+    commit: Mapped[str] = mapped_column(sa.UnicodeText)
+    committed: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    author: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    message: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    note: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    position: Mapped[int] = mapped_column(default=0)
+    metrics: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    params: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    plots: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list)
+
+
 class Edge(tk.BaseModel):
     """One lineage edge: ``downstream_dataset`` was made from an upstream dataset or outside source.
 

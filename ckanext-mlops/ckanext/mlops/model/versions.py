@@ -89,7 +89,7 @@ def _values(package_id: str, row: Mapping[str, Any], now: datetime.datetime) -> 
         "package_id": package_id,
         "digest": row["digest"],
         "commit": row["commit"],
-        "committed": _naive_utc(row.get("committed")),
+        "committed": naive_utc(row.get("committed")),
         "author": row.get("author") or "",
         "message": row.get("message") or "",
         "refs": list(row.get("refs") or ()),
@@ -101,7 +101,8 @@ def _values(package_id: str, row: Mapping[str, Any], now: datetime.datetime) -> 
     }
 
 
-def _naive_utc(moment: datetime.datetime | str | None) -> datetime.datetime | None:
+def naive_utc(moment: datetime.datetime | str | None) -> datetime.datetime | None:
+    """A moment as CKAN stores it; None for none."""
     if not moment:
         return None
     if isinstance(moment, str):
