@@ -45,6 +45,11 @@ setup(
             "ckanapi>=4.8",
             "sqlalchemy>=2",
         ],
+        # The client of a portal; ``s3`` and ``excel`` are what the portal and the client read more with.
+        "client": ["ckanapi>=4.8", "tqdm>=4.60"],
+        "s3": ["boto3>=1.34"],
+        "excel": ["openpyxl>=3.1"],
+        "kaggle": ["kaggle>=2"],
         "dvc": ["dvc>=3.67,<4"],
         "mlflow": ["mlflow>=3,<4"],
     },
