@@ -21,8 +21,9 @@ def mlflow() -> None:
 @mlflow.command()
 @click.argument("server", required=False)
 @click.option("--full", is_flag=True, help="Read every run again, not only what is new.")
+@click.option("--due", is_flag=True, help="Only servers that a webhook asked for, or that are due by the clock.")
 @click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
-def sync(server: str | None, full: bool, quiet: bool) -> None:
+def sync(server: str | None, full: bool, due: bool, quiet: bool) -> None:
     """Copy the facts of all experiments, runs and models.
 
     SERVER is a name in the option ckanext.mlops.mlflow.servers; all of them when it is left out. Ends with exit code 1
@@ -34,7 +35,9 @@ def sync(server: str | None, full: bool, quiet: bool) -> None:
     failed = False
     for name in names:
         with _progress(quiet):
-            report = _sync(name, full)
+            report = _sync(name, full, due)
+        if report is None:
+            continue
         failed = failed or bool(report["errors"])
         if report["busy"]:
             click.secho(f"{name}: another sync of this server is under way; it was left to that one", err=True)
@@ -52,13 +55,14 @@ def sync(server: str | None, full: bool, quiet: bool) -> None:
         raise SystemExit(1)
 
 
-def _sync(name: str, full: bool) -> dict[str, Any]:
+def _sync(name: str, full: bool, due: bool) -> dict[str, Any] | None:
+    """The report; None for a server that is not due."""
     user = tk.get_action("get_site_user")({"ignore_auth": True}, {})["name"]
     try:
-        answer = tk.get_action("mlops_mlflow_sync")({"user": user}, {"server": name, "full": full})
+        answer = tk.get_action("mlops_mlflow_sync")({"user": user}, {"server": name, "full": full, "due": due})
     except tk.ValidationError as error:
         raise click.ClickException("; ".join(error.error_summary.values())) from None
-    return answer["servers"][0]
+    return answer["servers"][0] if answer["servers"] else None
 
 
 @contextmanager

@@ -77,6 +77,11 @@ def server(name: str) -> Server:
         raise NotConfigured(str(error)) from None
 
 
+def webhook_secrets(name: str) -> list[str]:
+    """What the server's webhooks may be signed with, several while one is replaced; nothing: none is accepted."""
+    return _option(name, "webhook_secret").split() if name in names() else []
+
+
 def find(name: str) -> Server | None:
     """Like :func:`server`, None for one that is not (well) configured."""
     try:

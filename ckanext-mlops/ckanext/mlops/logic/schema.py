@@ -99,8 +99,12 @@ def link_create(
 def mlflow_sync(
     ignore_missing: Validator, unicode_safe: Validator, default: ValidatorFactory, boolean_validator: Validator
 ) -> Schema:
-    """``server`` of the configuration, all of them when missing; ``full`` reads every run again."""
-    return {"server": [ignore_missing, unicode_safe], "full": [default(False), boolean_validator]}
+    """``server`` of the configuration, all of them when missing; ``full`` reads every run again; ``due``: if due."""
+    return {
+        "server": [ignore_missing, unicode_safe],
+        "full": [default(False), boolean_validator],
+        "due": [default(False), boolean_validator],
+    }
 
 
 @validator_args

@@ -10,7 +10,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import mlflow_servers, mlflow_sync
+from ckanext.mlops import mlflow_schedule, mlflow_servers, mlflow_sync
 from ckanext.mlops.core.mlflow import Health, MlflowClient
 from ckanext.mlops.logic import schema
 from ckanext.mlops.logic.action.links import declared_links, package_of
@@ -74,6 +74,9 @@ def mlops_mlflow_sync(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :type server: string
     :param full: read every run again (optional, default: ``false``)
     :type full: boolean
+    :param due: only servers that are due: asked for by a webhook, or not read for ``ckanext.mlops.mlflow.sync_every``
+        minutes (optional, default: ``false``)
+    :type due: boolean
 
     :returns: ``servers``, for each its name as ``server``, counts of ``experiments``, ``runs``, ``models``,
         ``model_versions``, ``logged_models``, ``deleted`` and ``gone`` runs, ``seconds``, ``busy``, ``errors`` and
@@ -88,16 +91,20 @@ def mlops_mlflow_sync(context: Context, data_dict: DataDict) -> dict[str, Any]:
     wanted = data_dict.get("server")
     if wanted and wanted not in mlflow_servers.names():
         raise tk.ValidationError({"server": [_not_configured(wanted)]})
-    reports = []
-    for name in [wanted] if wanted else mlflow_servers.names():
+    session, reports = cast(Session, context["session"]), []
+    chosen = [wanted] if wanted else mlflow_servers.names()
+    if data_dict["due"]:
+        expected = mlflow_schedule.due(session, utc_now())
+        chosen = [name for name in chosen if name in expected]
+    for name in chosen:
         try:
             client = mlflow_servers.client(name)
         except mlflow_servers.NotConfigured as error:
+            facts.record_contact(session, name, utc_now(), str(error))
+            session.commit()
             reports.append(mlflow_sync.Report(name, errors=[str(error)]))
             continue
-        reports.append(
-            mlflow_sync.sync_server(cast(Session, context["session"]), client, utc_now, full=data_dict["full"])
-        )
+        reports.append(mlflow_sync.sync_server(session, client, utc_now, full=data_dict["full"]))
     return {"ok": not any(report.errors for report in reports), "servers": [report.to_dict() for report in reports]}
 
 

@@ -1,0 +1,50 @@
+"""Where MLflow's webhooks are sent: ``POST /mlops/mlflow/<server>/webhook``."""
+
+from __future__ import annotations
+
+import time
+
+from ckan import model
+from ckan.config.middleware.flask_app import csrf
+from ckan.plugins import toolkit as tk
+from flask import Blueprint, Response, jsonify, request
+
+from ckanext.mlops import mlflow_schedule, mlflow_servers
+from ckanext.mlops.core import mlflow_webhook
+from ckanext.mlops.model.tables import utc_now
+
+mlops_mlflow_webhook = Blueprint("mlops_mlflow_webhook", __name__)
+# A server signs its messages; it has no session, and no token of a form.
+csrf.exempt(mlops_mlflow_webhook)
+
+
+@mlops_mlflow_webhook.post("/mlops/mlflow/<server>/webhook")
+def receive(server: str) -> Response | tuple[Response, int]:
+    """Note that something changed on the server, so that it is read soon. The message's content is not used."""
+    address = request.remote_addr or ""
+    if mlflow_schedule.is_blocked(address):
+        return _refusal(429, tk._("Too many refused messages; try again in a minute."))
+    secrets = mlflow_servers.webhook_secrets(server)
+    body = request.stream.read(mlflow_webhook.MAX_BYTES + 1)
+    try:
+        if not secrets:
+            # Not told apart from a wrong signature: names of servers are for those who are signed in.
+            raise mlflow_webhook.WebhookRefused(tk._("No webhook of this server is expected here."))
+        if len(body) > mlflow_webhook.MAX_BYTES:
+            raise mlflow_webhook.WebhookRefused(tk._("The message is too large."))
+        delivery = mlflow_webhook.check(dict(request.headers), body, secrets, time.time())
+    except mlflow_webhook.WebhookRefused as error:
+        mlflow_schedule.refused(address)
+        return _refusal(401, str(error))
+    try:
+        new = mlflow_schedule.receive(model.Session(), server, delivery, utc_now())
+    except mlflow_schedule.TooMany:
+        return _refusal(429, tk._("Too many messages; try again in a minute."))
+    return jsonify(received=True, repeated=not new)
+
+
+def _refusal(status: int, message: str) -> tuple[Response, int]:
+    response = jsonify(received=False, message=message)
+    if status == 429:
+        response.headers["Retry-After"] = "60"
+    return response, status
