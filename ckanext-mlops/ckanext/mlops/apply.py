@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -224,9 +224,11 @@ def _remembered(before: HarvestObject | None) -> dict[str, Any] | None:
 
 def _for_portal(dataset: Dataset) -> Dataset:
     """The dataset as CKAN would store it, where CKAN rewrites values."""
-    for resource in dataset.package["resources"]:
-        resource["format"] = helpers.unified_resource_format(resource["format"]) if resource["format"] else ""
-    return dataset
+    resources = [
+        each | {"format": helpers.unified_resource_format(each["format"]) if each["format"] else ""}
+        for each in dataset.package["resources"]
+    ]
+    return replace(dataset, package=dataset.package | {"resources": resources})
 
 
 Row = tuple[HarvestObject, HarvestSource]

@@ -87,7 +87,7 @@ def preview(source: str, config: str | None, as_json: bool) -> None:
             "counts": plan.counts,
             "changes": changes,
             "problems": prepared.errors,
-            "warnings": prepared.reading.warnings(),
+            "warnings": prepared.warnings,
         }
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
         return
@@ -97,7 +97,7 @@ def preview(source: str, config: str | None, as_json: bool) -> None:
             click.echo(f"\n{change.title}")
             _table(("field", "before", "after"), [(f["field"], f["before"], f["after"]) for f in change.fields])
     _problems("Not read", prepared.errors)
-    _problems("Read with doubt", prepared.reading.warnings())
+    _problems("Read with doubt", prepared.warnings)
     click.echo(plan.summary())
 
 

@@ -19,14 +19,14 @@ from ckan.model.types import make_uuid
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestSource
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import apply, batches, memory, repositories, source_config
+from ckanext.mlops import apply, batches, memory, repositories, settled, source_config
 from ckanext.mlops.catalog import datasets, history, problems, selection
-from ckanext.mlops.catalog.edges import imports
+from ckanext.mlops.catalog.edges import Harvested, imports
 from ckanext.mlops.catalog.plan import Plan, plan
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.address import shown
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.core.mirror import update_mirror
+from ckanext.mlops.core.mirror import Mirror, update_mirror
 from ckanext.mlops.core.records import Problem, Repository, Snapshot
 from ckanext.mlops.core.repository import Selection, read_repository
 from ckanext.mlops.model import revisions
@@ -69,11 +69,18 @@ class Reading:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A plan and what it was made of."""
+    """A plan and what it was made of: ``reading`` is None when the refs alone gave the answer.
+
+    :param errors: one sentence for each thing that was not read; ``warnings``: for what was read with doubt
+    """
 
     plan: Plan
-    reading: Reading
     errors: list[str]
+    warnings: list[str]
+    inputs: str = ""
+    reading: Reading | None = None
+    remembered: memory.Memory = field(default_factory=lambda: memory.Memory({}, {}))
+    upstreams: Harvested = field(default_factory=dict)
 
 
 def configuration(text: str | None) -> SourceConfig:
@@ -84,15 +91,22 @@ def configuration(text: str | None) -> SourceConfig:
     return source_config.parse(text, credentials=repositories.credential_names())
 
 
-def read(url: str, config: SourceConfig, progress: Progress = log.info) -> Reading:
-    """Bring the mirror of ``url`` up to date and read the revisions that the configuration selects.
+def fetch(url: str, config: SourceConfig, progress: Progress = log.info) -> Mirror:
+    """Bring the mirror of ``url`` up to date; when no ref moved, nothing is fetched.
 
-    :raises RepositoryError: the repository as a whole cannot be read
+    :raises RepositoryError: it cannot be reached, or must not be
     """
     policy = repositories.policy(experiments=config.experiments)
     credential = repositories.credential(config.credential, url)
     progress(f"{shown(url)}: fetching")
-    mirror = update_mirror(url, repositories.mirrors(), policy=policy, credential=credential)
+    return update_mirror(url, repositories.mirrors(), policy=policy, credential=credential)
+
+
+def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info) -> Reading:
+    """Read the revisions that the configuration selects.
+
+    :raises RepositoryError: the repository as a whole cannot be read
+    """
     chosen = Selection(selection.wanted(config.branches), selection.wanted(config.git_tags), config.experiments)
     warm = mirror.git_dir.with_name(f"{mirror.git_dir.name}.cache")
     opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen, cache=warm)
@@ -120,7 +134,14 @@ def prepare(
     :param source_id: None for a repository that is no source: everything in it is new
     :raises RepositoryError: the repository as a whole cannot be read
     """
-    reading = read(url, config, progress)
+    mirror = fetch(url, config, progress)
+    remembered = memory.recall(session, source_id) if source_id else memory.Memory({}, {})
+    inputs = settled.inputs(mirror, config, owner_org)
+    answer = settled.recall(session, source_id, inputs, remembered) if source_id else None
+    if answer is not None:
+        progress(f"{shown(url)}: nothing moved since the last harvest: {answer.plan.summary()}")
+        return Prepared(answer.plan, answer.errors, answer.warnings)
+    reading = read(mirror, config, progress)
     options = datasets.Options(
         owner_org=owner_org,
         private=config.private_datasets,
@@ -129,9 +150,8 @@ def prepare(
         mlflow_server=config.mlflow_server,
         mlflow_experiment=config.mlflow_experiment,
     )
-    harvested = memory.upstreams(session, imports(reading.snapshots))
-    found = datasets.describe(reading.repository, reading.snapshots, options, harvested)
-    remembered = memory.recall(session, source_id) if source_id else memory.Memory({}, {})
+    upstreams = memory.upstreams(session, imports(reading.snapshots))
+    found = datasets.describe(reading.repository, reading.snapshots, options, upstreams)
     errors = reading.errors()
     made = plan(
         found,
@@ -142,7 +162,7 @@ def prepare(
         problems=len(errors),
     )
     progress(f"{reading.repository.name}: {made.summary()}")
-    return Prepared(made, reading, errors)
+    return Prepared(made, errors, reading.warnings(), inputs, reading, remembered, upstreams)
 
 
 def gather(job: HarvestJob, progress: Progress = log.info, *, wait: float = 600.0) -> tuple[Prepared, list[str]]:
@@ -269,15 +289,27 @@ def _store(session: Session, job: HarvestJob, prepared: Prepared) -> list[str]:
             sa.insert(HarvestGatherError),
             [{"id": make_uuid(), "harvest_job_id": job.id, "message": message, "created": now} for message in messages],
         )
-    _refresh_refs(session, str(job.source_id), prepared)
-    reading = prepared.reading
-    repository = naming.repository_slug(reading.repository.url)
-    revisions.store(session, str(job.source_id), repository, history.revisions(reading.snapshots))
+    if prepared.reading is not None:
+        _note(session, str(job.source_id), prepared, prepared.reading)
     session.commit()
     return [str(row["id"]) for row in rows[:lanes]]
 
 
-def _refresh_refs(session: Session, source_id: str, prepared: Prepared) -> None:
+def _note(session: Session, source_id: str, prepared: Prepared, reading: Reading) -> None:
+    """What is known of the source now, beside its datasets."""
     moved = {change.guid: (change.refs, change.refs_digest) for change in prepared.plan.changes if change.refs}
-    if moved:
-        apply.refresh_refs(session, memory.recall(session, source_id).objects, moved)
+    apply.refresh_refs(session, prepared.remembered.objects, moved)
+    repository = naming.repository_slug(reading.repository.url)
+    revisions.store(session, source_id, repository, history.revisions(reading.snapshots))
+    if reading.unread:
+        settled.forget(session, source_id)
+        return
+    settled.save(
+        session,
+        source_id,
+        inputs=prepared.inputs,
+        remembered=prepared.remembered,
+        imports=sorted(imports(reading.snapshots)),
+        upstreams=prepared.upstreams,
+        answer=settled.Answer(prepared.plan, problems.bounded(prepared.errors), problems.bounded(prepared.warnings)),
+    )

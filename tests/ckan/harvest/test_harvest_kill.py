@@ -26,7 +26,7 @@ POINTS = [
     ("ckanext.mlops.gather:update_mirror", 1, "before"),
     ("ckanext.mlops.gather:read_repository", 1, "after"),
     ("ckanext.mlops.gather:plan", 1, "after"),
-    ("ckanext.mlops.gather:_refresh_refs", 1, "after"),
+    ("ckanext.mlops.gather:_note", 1, "after"),
     ("ckanext.mlops.gather:_store", 1, "after"),
     ("ckanext.mlops.foreground:_gather", 1, "after"),
     ("ckanext.mlops.batches:_choose", 1, "after"),

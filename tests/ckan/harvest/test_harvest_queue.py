@@ -78,12 +78,12 @@ def test_no_error_leaves_the_harvester(
     source_id = show("titanic")["id"]
     for module in (harvester, batches):
         monkeypatch.setattr(module.log, "disabled", False)  # the settings of the tests' logging do that
-    monkeypatch.setattr(apply, "_write_rows", fault)
-    job = run(source_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(apply, "_write_rows", fault)
+        job = run(source_id)
     assert (job["status"], job["stats"]["errored"]) == ("Finished", 3)
     assert "unforeseen" in job["object_error_summary"][0]["message"]
     assert "Traceback" in caplog.text
-    monkeypatch.undo()
     monkeypatch.setattr(gather, "read", fault)
     job = run(source_id)
     assert job["status"] == "Finished"

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ckanext.mlops.core import naming
@@ -55,7 +56,7 @@ class Dataset:
     versions: list[dict[str, Any]] = field(default_factory=list)
     edges: list[dict[str, Any]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Content hash of all that makes a new write worth while.
 
@@ -70,7 +71,7 @@ class Dataset:
         versions = [[each["id"], each["current"], each["facts"]] for each in self.versions]
         return content_hash([package, versions, self.edges])
 
-    @property
+    @cached_property
     def refs_digest(self) -> str:
         """Content hash of what the versions say about branches, tags and commits."""
         return content_hash([[each["id"], each["refs"]] for each in self.versions])

@@ -262,3 +262,20 @@ class Link(tk.BaseModel):
     evidence: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     user_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
     created: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class Settled(tk.BaseModel):
+    """What the last complete reading of a harvest source depended on and said; see :mod:`ckanext.mlops.settled`.
+
+    ``inputs``, ``memory`` and ``upstreams`` are digests. ``imports`` lists repositories and paths in them.
+    """
+
+    __tablename__ = "mlops_settled"
+
+    source_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    inputs: Mapped[str] = mapped_column(sa.UnicodeText)
+    memory: Mapped[str] = mapped_column(sa.UnicodeText)
+    upstreams: Mapped[str] = mapped_column(sa.UnicodeText)
+    imports: Mapped[list[list[str]]] = mapped_column(JSONB, default=list)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    read_at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)

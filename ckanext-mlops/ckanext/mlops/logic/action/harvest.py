@@ -61,6 +61,6 @@ def mlops_harvest_preview(context: Context, data_dict: DataDict) -> dict[str, An
             for change in work[: data_dict["limit"]]
         ],
         "problems": bounded(prepared.errors),
-        "warnings": bounded(prepared.reading.warnings()),
+        "warnings": bounded(prepared.warnings),
         "truncated": len(work) > data_dict["limit"],
     }
