@@ -12,6 +12,7 @@ import pytest
 from ckan import logic, model
 from ckan.tests import helpers
 
+from ckanext.mlops.core import naming
 from ckanext.mlops.model import Link, versions
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
@@ -37,7 +38,7 @@ def test_arguments_answer_and_rights_are_documented(action):
 @pytest.fixture
 def world(people, make_dataset):
     """What the examples speak of."""
-    package = make_dataset(name="titanic-train")
+    package = make_dataset(name="titanic-train", dvc_repository="https://example.org/o/titanic.git")
     helpers.call_action(
         "harvest_source_create",
         {"user": people.sysadmin.name},
@@ -48,6 +49,7 @@ def world(people, make_dataset):
         owner_org=people.organization["id"],
     )
     ids = {"VERSION_ID": str(uuid.uuid4()), "LINK_ID": str(uuid.uuid4()), "RUN_ID": uuid.uuid4().hex}
+    ids["REPOSITORY_ID"] = naming.repository_slug("https://example.org/o/titanic.git")
     row = {"id": ids["VERSION_ID"], "digest": "x", "commit": "c" * 40, "facts": {}}
     versions.store(model.Session(), package["id"], [row])
     model.Session.add(

@@ -9,6 +9,7 @@ import pytest
 from ckan import authz, logic, model
 from ckan.tests import helpers
 
+from ckanext.mlops.core import naming
 from ckanext.mlops.model import Link, versions
 
 READERS_OF_PRIVATE = {"member", "editor", "admin", "sysadmin"}
@@ -24,11 +25,14 @@ MATRIX = {
     "mlops_link_delete": (EDITORS, EDITORS),
     "mlops_link_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_mlflow_sync": ({"sysadmin"}, {"sysadmin"}),
+    "mlops_repository_metrics": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_run_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_server_list": (SIGNED_IN, SIGNED_IN),
     "mlops_version_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_version_show": (EVERYBODY, READERS_OF_PRIVATE),
 }
+#: To whom sees nothing of it there is no such repository.
+HIDING = {"mlops_repository_metrics"}
 #: They take no arguments, and need no schema.
 WITHOUT_ARGUMENTS = {"mlops_server_list"}
 
@@ -59,7 +63,7 @@ class World:
     """One dataset with a version and a link, and a harvest source; all of it private or all public."""
 
     def __init__(self, people, make_dataset, private):
-        self.package = make_dataset(name="titanic", private=private)
+        self.package = make_dataset(name="titanic", private=private, dvc_repository="https://example.org/o/r.git")
         # The address is refused before anything is read: whoever gets that far was allowed to.
         self.source = helpers.call_action(
             "harvest_source_create",
@@ -82,6 +86,7 @@ class World:
             "mlops_link_create": package | {"server": "nowhere", "target": "x"},
             "mlops_link_delete": {"id": self.new_link() if action == "mlops_link_delete" else ""},
             "mlops_mlflow_sync": {},
+            "mlops_repository_metrics": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_server_list": {},
             "mlops_version_show": {"id": self.version},
         }.get(action, package)
@@ -113,7 +118,8 @@ def test_the_matrix(people, make_dataset, api, refused, private):
                 answer = "allowed"
             except refused as error:
                 # "Not found" would be as good a refusal, but these ids exist: it must be a clear one.
-                answer = "refused" if error.status == 403 else "allowed" if error.status == 409 else str(error)
+                refusals = (403, 404) if action in HIDING else (403,)
+                answer = "refused" if error.status in refusals else "allowed" if error.status == 409 else str(error)
             expected = "allowed" if role in allowed[private] else "refused"
             if answer != expected:
                 wrong.append(f"{action} as {role}: {answer}, expected {expected}")

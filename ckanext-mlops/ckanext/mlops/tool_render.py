@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ckanext.mlops.core import Reading
 from ckanext.mlops.core.differences import Difference
 from ckanext.mlops.core.lineage import relate
 from ckanext.mlops.core.records import Snapshot, to_dict
+from ckanext.mlops.core.sheets import csv_text, markdown_text
 from ckanext.mlops.core.tables import Table, flatten
 
 SCHEMA = "ckan-mlops/read/1"
@@ -30,44 +29,14 @@ def table_text(table: Table, form: str) -> str:
     cells = [[revision, file, *(_cell(values.get(key)) for key in keys)] for revision, file, values in rows]
     head = ["Revision", "Path", *keys]
     if form == "csv":
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows([[_formula_safe(cell) for cell in row] for row in cells])
-        return stream.getvalue().rstrip("\n")
-    return markdown(head, cells) if form == "markdown" else aligned(head, cells)
+        return csv_text(head, cells).rstrip("\n")
+    return markdown_text(head, cells) if form == "markdown" else aligned(head, cells)
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _formula_safe(cell: str) -> str:
-    """A spreadsheet must not run a stranger's text as a formula; numbers stay numbers."""
-    if cell[:1] not in ("=", "+", "-", "@", "\t", "\r") or cell == "-":
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return "'" + cell
-    return cell
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; text of strangers cannot break out of its cell."""
-
-    def line(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(_markdown(cell) for cell in cells) + " |"
-
-    return "\n".join([line(head), "|" + "---|" * len(head), *(line(row) for row in rows)])
-
-
-def _markdown(cell: str) -> str:
-    for char in "\\|<>[]`":
-        cell = cell.replace(char, "\\" + char)
-    return cell.replace("\n", " ")
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -72,6 +72,12 @@ def mlops_harvest_preview(context: Context, data_dict: DataDict) -> AuthResult:
     return _may("harvest_source_update", context, data_dict["id"])
 
 
+@tk.auth_allow_anonymous_access
+def mlops_repository_metrics(context: Context, data_dict: DataDict) -> AuthResult:
+    """Everybody; the answer holds what they may see, and is "not found" where that is nothing."""
+    return {"success": True}
+
+
 def _may(action: str, context: Context, object_id: str) -> AuthResult:
     try:
         tk.check_access(action, context, {"id": object_id})

@@ -141,3 +141,34 @@ def run_sort(value: str) -> str:
 def harvest_preview(not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory) -> Schema:
     """``id`` of a harvest source; ``limit`` of changes in the answer."""
     return {"id": [not_empty, unicode_safe], "limit": [default(100), between(1, MAX_PAGE)]}
+
+
+def texts(value: Any) -> list[str]:
+    """A validator: a list of texts, also from one text (a query's argument that is given once)."""
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        raise tk.Invalid(tk._("Must be a list of texts"))
+    if len(values) > MAX_PAGE or any(len(each) > MAX_TARGET for each in values):
+        raise tk.Invalid(tk._("Is too long"))
+    return [each for each in values if each.strip()]
+
+
+@validator_args
+def repository_metrics(
+    not_empty: Validator,
+    unicode_safe: Validator,
+    default: ValidatorFactory,
+    one_of: ValidatorFactory,
+    ignore_missing: Validator,
+    boolean_validator: Validator,
+) -> Schema:
+    """``id`` of a repository; which columns and rows of its metrics, in which order, against which baseline."""
+    return {
+        "id": [not_empty, unicode_safe],
+        "baseline": [ignore_missing, unicode_safe, at_most(MAX_TARGET)],
+        "columns": [ignore_missing, texts],
+        "where": [ignore_missing, texts],
+        "sort": [ignore_missing, unicode_safe, at_most(MAX_TARGET)],
+        "order": [default("desc"), one_of(("asc", "desc"))],
+        "changed_only": [default(False), boolean_validator],
+    }

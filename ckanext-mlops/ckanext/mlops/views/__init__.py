@@ -6,10 +6,17 @@ from flask import Blueprint
 
 from ckanext.mlops.views.experiments import mlops_experiments
 from ckanext.mlops.views.lineage import mlops_lineage
+from ckanext.mlops.views.metrics import mlops_metrics
 from ckanext.mlops.views.mlflow_webhook import mlops_mlflow_webhook
 from ckanext.mlops.views.versions import mlops_versions
 
 
 def get_blueprints() -> list[Blueprint]:
     """All blueprints, for the plugin."""
-    return [mlops_experiments, mlops_lineage, mlops_mlflow_webhook, mlops_versions]
+    return [
+        mlops_experiments,
+        mlops_lineage,
+        mlops_metrics,
+        mlops_mlflow_webhook,
+        mlops_versions,
+    ]

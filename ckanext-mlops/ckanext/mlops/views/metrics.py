@@ -1,0 +1,107 @@
+"""A repository's metrics page: every branch and tag against every metric and param."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ckan.plugins import toolkit as tk
+from flask import Blueprint, Response, request
+
+from ckanext.mlops.core.sheets import csv_text, markdown_text
+from ckanext.mlops.logic import charts
+from ckanext.mlops.logic.metrics_table import as_text, shades
+
+FORMATS = {"csv": "text/csv", "md": "text/markdown", "json": "application/json"}
+MAX_AXES = 8
+mlops_metrics = Blueprint("mlops_metrics", __name__)
+
+
+@mlops_metrics.route("/repository/<id>/metrics", endpoint="index")
+def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
+    """The page; with ``format`` csv, md or json the same table as a file. The query is the action's arguments."""
+    options: dict[str, Any] = {
+        "id": id,
+        "baseline": request.args.get("baseline", ""),
+        "columns": request.args.getlist("column"),
+        "where": request.args.get("where", "").split(),
+        "sort": request.args.get("sort", ""),
+        "order": request.args.get("order", "desc"),
+        "changed_only": request.args.get("changed_only", "") not in ("", "0", "false"),
+    }
+    error = ""
+    show = tk.get_action("mlops_repository_metrics")
+    try:
+        found = show({}, dict(options))
+    except tk.ObjectNotFound:
+        return tk.abort(404, tk._("Repository not found"))
+    except tk.ValidationError as problem:
+        error = "; ".join(problem.error_summary.values())
+        found = show({}, {"id": id})
+    form = request.args.get("format", "")
+    if form in FORMATS and not error:
+        return _file(found, form)
+    drawn = _charts(found, request.args.get("y", ""), request.args.get("x", ""))
+    return tk.render(
+        "mlops/metrics.html",
+        drawn
+        | {
+            "repository": found["repository"],
+            "revisions": sorted({row["revision"]["name"] for row in found["rows"]} | {options["baseline"]} - {""}),
+            "kept": [pair for pair in request.args.items(multi=True) if pair[0] not in ("x", "y")],
+            "table": found,
+            "shades": shades(found),
+            "options": options,
+            "choices": found["choices"],
+            "error": error,
+            "link": lambda **changes: _link(id, changes),
+        },
+    )
+
+
+def _charts(found: dict[str, Any], y: str, x: str) -> dict[str, Any]:
+    """The trend of a metric, it against another number, and all numbers side by side; what may be chosen."""
+    rows = sorted(found["rows"], key=lambda row: row["revision"].get("committed") or "")
+    names = [row["revision"]["name"] for row in rows]
+    columns = {
+        column["label"]: [_number(row["values"].get(column["id"])) for row in rows] for column in found["columns"]
+    }
+    numeric = [label for label, values in columns.items() if len({value for value in values if value is not None}) > 1]
+    if not numeric:
+        return {"charts": [], "numeric": [], "axes": {}}
+    y = y if y in columns else numeric[0]
+    x = x if x in columns else next((label for label in reversed(numeric) if label != y), y)
+    drawn = [
+        (charts.trend(names, columns[y], y), tk._("{y} over the revisions, oldest first").format(y=y)),
+        (charts.scatter(names, columns[x], columns[y], x, y), tk._("{y} against {x}").format(y=y, x=x)),
+        (
+            charts.parallel(names, [(label, columns[label]) for label in numeric[:MAX_AXES]]),
+            tk._("Each line is a revision: its params and metrics side by side"),
+        ),
+    ]
+    return {
+        "charts": [(chart, title) for chart, title in drawn if chart is not None],
+        "numeric": numeric,
+        "axes": {"x": x, "y": y},
+    }
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _link(repository: str, changes: dict[str, Any]) -> str:
+    """This page with parts of its query changed; an empty value takes a part away."""
+    query: dict[str, Any] = request.args.to_dict(flat=False) | changes
+    return str(
+        tk.url_for("mlops_metrics.index", id=repository, **{key: value for key, value in query.items() if value})
+    )
+
+
+def _file(found: dict[str, Any], form: str) -> Response:
+    if form == "json":
+        text = json.dumps(found, ensure_ascii=False)
+    else:
+        text = csv_text(*as_text(found)) if form == "csv" else markdown_text(*as_text(found)) + "\n"
+    name = f"{found['repository']['id']}-metrics.{form}"
+    return Response(text, mimetype=FORMATS[form], headers={"Content-Disposition": f'attachment; filename="{name}"'})
