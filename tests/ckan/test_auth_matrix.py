@@ -28,6 +28,7 @@ MATRIX = {
     "mlops_repository_metrics": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_run_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_server_list": (SIGNED_IN, SIGNED_IN),
+    "mlops_version_diff": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_version_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_version_show": (EVERYBODY, READERS_OF_PRIVATE),
 }
@@ -88,6 +89,7 @@ class World:
             "mlops_mlflow_sync": {},
             "mlops_repository_metrics": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_server_list": {},
+            "mlops_version_diff": {"before": self.version, "after": self.version},
             "mlops_version_show": {"id": self.version},
         }.get(action, package)
 
@@ -129,5 +131,5 @@ def test_the_matrix(people, make_dataset, api, refused, private):
 @pytest.mark.parametrize("action", sorted(set(MATRIX) - {"mlops_mlflow_sync", "mlops_server_list"}))
 def test_what_does_not_exist_is_not_found(people, api, refused, action):
     with pytest.raises(refused) as caught:
-        api(action, people.sysadmin, id="nothing-of-that-name", server="lab", target="x")
+        api(action, people.sysadmin, id="nothing-of-that-name", server="lab", target="x", before="x", after="x")
     assert caught.value.status == 404

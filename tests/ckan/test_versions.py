@@ -69,13 +69,13 @@ def titanic(make_dataset, history):
 def states(package):
     return [
         (v.digest, v.current, len(v.refs), v.first_seen, v.last_seen)
-        for v in versions.page(model.Session(), package["id"], 10)
+        for v in versions.page(model.Session(), [package["id"]], 10)
     ]
 
 
 class TestStore:
     def test_newest_first_in_utc(self, titanic):
-        found = versions.page(model.Session(), titanic["id"], 10)
+        found = versions.page(model.Session(), [titanic["id"]], 10)
         assert [version.digest for version in found] == ["c", "b", "a"]
         assert found[0].committed.isoformat() == "2026-01-03T10:00:00"
 
@@ -106,8 +106,8 @@ class TestStore:
         package = make_dataset(name="long")
         rows = [row(f"n{number}", 1, Stage("x", "dvc.yaml", "x"), position=number) for number in range(1200)]
         versions.store(model.Session(), package["id"], rows, NOW)
-        assert versions.count(model.Session(), package["id"]) == 1200
-        assert versions.page(model.Session(), package["id"], 1)[0].position == 1199
+        assert versions.count(model.Session(), [package["id"]]) == 1200
+        assert versions.page(model.Session(), [package["id"]], 1)[0].position == 1199
 
     def test_purging_a_dataset_forgets_its_rows(self, titanic, people, api, make_dataset):
         make_dataset(name="child", derived_from=[{"dataset": "titanic"}])
@@ -139,6 +139,7 @@ class TestActions:
         shown = api("mlops_version_show", id=history[0]["id"])
         assert shown["previous"] == history[1]["id"]
         assert shown["changes"] == {
+            "address": None,
             "command": {"before": "python old.py", "after": "python train.py"},
             "inputs": [],
             "outputs": [{"name": "model.pkl", "before": "a" * 32, "after": "c" * 32}],

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from ckanext.mlops import apply, batches, memory, repositories, settled, source_config
 from ckanext.mlops.catalog import datasets, history, problems, selection
 from ckanext.mlops.catalog.edges import Harvested, imports
+from ckanext.mlops.catalog.moves import Earlier
 from ckanext.mlops.catalog.plan import Plan, plan
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.address import shown
@@ -52,6 +53,7 @@ class Reading:
     repository: Repository
     snapshots: list[Snapshot]
     problems: list[Problem] = field(default_factory=list)
+    earlier: Earlier | None = None
 
     @property
     def unread(self) -> list[str]:
@@ -117,7 +119,7 @@ def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info) ->
     snapshots = selection.select(
         shown_revisions, include=config.include, exclude=config.exclude, subfolder=config.subfolder
     )
-    return Reading(opened.repository, snapshots, list(opened.problems))
+    return Reading(opened.repository, snapshots, list(opened.problems), opened.is_ancestor)
 
 
 def prepare(
@@ -151,7 +153,7 @@ def prepare(
         mlflow_experiment=config.mlflow_experiment,
     )
     upstreams = memory.upstreams(session, imports(reading.snapshots))
-    found = datasets.describe(reading.repository, reading.snapshots, options, upstreams)
+    found = datasets.describe(reading.repository, reading.snapshots, options, upstreams, reading.earlier)
     errors = reading.errors()
     made = plan(
         found,

@@ -15,6 +15,7 @@ from ckanext.mlops import mlflow_servers
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key
 from ckanext.mlops.logic.lineage import Reader
+from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import versions
 from ckanext.mlops.search.cards import Card, cards
 from ckanext.mlops.search.document import COMMITTED, SHORT_HASH
@@ -37,6 +38,9 @@ _SOURCE_FIELDS = (
     "dvc_stage",
     "dvc_command",
     "dvc_retired",
+    "dvc_moved_from",
+    "dvc_moved_to",
+    "dvc_moved_why",
     "derived_from",
     "mlflow_experiment",
 )
@@ -117,8 +121,17 @@ def mlops_kind_label(kind: str) -> str:
 
 
 def mlops_version_count(package_id: str) -> int:
-    """How many versions a dataset has."""
-    return versions.count(model.Session(), package_id)
+    """How many versions a dataset has, with those of the datasets that it goes on from."""
+    package = model.Package.get(package_id)
+    return versions.count(model.Session(), chain(_context(), package).ids) if package else 0
+
+
+def mlops_dataset_link(name: str | None) -> dict[str, str]:
+    """Title and address of a dataset that a field names by id or name; nothing when the reader may not see it."""
+    package = model.Package.get(name) if name else None
+    if package is None or not Reader(_context()).look([package.id]).visible:
+        return {}
+    return {"title": package.title or package.name, "url": tk.url_for("dataset.read", id=package.name)}
 
 
 def mlops_mlflow_server_choices(field: Mapping[str, Any]) -> list[dict[str, str]]:

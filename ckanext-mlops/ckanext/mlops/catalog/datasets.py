@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import mimetypes
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.core.records import Output, Repository, Revision, Snapshot, Stage, to_dict
+from ckanext.mlops.core.records import Output, Repository, Revision, Snapshot, Stage, from_dict, to_dict
 
 from . import text
 from .edges import Harvested, Row, rows
+from .moves import Earlier, Move, Trace, moves
 from .versions import State, by_date, content_hash, refs, states
 from .weburl import file_page, repository_page
 
@@ -87,7 +89,11 @@ class Dataset:
 
 
 def describe(
-    repository: Repository, snapshots: Sequence[Snapshot], options: Options, harvested: Harvested | None = None
+    repository: Repository,
+    snapshots: Sequence[Snapshot],
+    options: Options,
+    harvested: Harvested | None = None,
+    earlier: Earlier | None = None,
 ) -> list[Dataset]:
     """A dataset for every stage of every snapshot, ordered by address.
 
@@ -95,6 +101,7 @@ def describe(
     has it shows it.
 
     :param harvested: outputs of other repositories that are in the catalog, for imports
+    :param earlier: whether a commit is an ancestor of another one; told by their dates when it is not known
     """
     found = states(snapshots)
     names = Counter(naming.package_name(repository.url, address) for address in found)
@@ -107,7 +114,44 @@ def describe(
         if names[name] > 1:
             name = naming.package_name_unique(repository.url, address)
         result.append(writer.dataset(address, name, chosen[address], lineage))
-    return result
+    return _follow(result, found, earlier)
+
+
+def _follow(
+    datasets: list[Dataset], found: Mapping[str, Mapping[str, State]], earlier: Earlier | None
+) -> list[Dataset]:
+    """Write into the datasets which of them go on from which."""
+    by_address = {dataset.package["dvc_stage"]: dataset for dataset in datasets}
+    traces = (_trace(address, each.values()) for address, each in found.items() if address in by_address)
+    for move in moves(traces, earlier):
+        note_move(by_address[move.before].package, by_address[move.after].package, move)
+    return datasets
+
+
+def note_move(before: dict[str, Any], after: dict[str, Any], move: Move) -> None:
+    """Write into the package dicts of two datasets that one goes on as the other."""
+    before["dvc_moved_to"] = after["id"]
+    after["dvc_moved_from"] = before["id"]
+    after["dvc_moved_why"] = text.line(f"{move.before}: {move.evidence()}", text.MAX_LINE)
+
+
+def _trace(address: str, found: Iterable[State]) -> Trace:
+    trace = Trace(address)
+    for state in found:
+        trace.places.update(id(snapshot) for snapshot, _ in state.sightings)
+        trace.seen(state.oldest.date, state.oldest.commit)
+        trace.seen(state.newest.date, state.newest.commit)
+        trace.add(state.newest_sighting[1])
+    return trace
+
+
+def trace_of(dataset: Dataset) -> Trace:
+    """What :func:`moves` is to know of a dataset that was harvested."""
+    trace = Trace(dataset.package["dvc_stage"])
+    for version in dataset.versions:
+        with contextlib.suppress(TypeError):  # facts of a later layout
+            trace.add(from_dict(Stage, version["facts"]))
+    return trace
 
 
 @dataclass(frozen=True)
@@ -196,6 +240,9 @@ class _Writer:
             "dvc_stage": text.line(stage.address),
             "dvc_command": text.paragraph(stage.command, text.MAX_COMMAND),
             "dvc_retired": "",
+            "dvc_moved_from": "",
+            "dvc_moved_to": "",
+            "dvc_moved_why": "",
             "mlflow_server": self.options.mlflow_server,
             "mlflow_experiment": self.options.mlflow_experiment,
         }

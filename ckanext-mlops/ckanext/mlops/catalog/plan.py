@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from .datasets import Dataset
+from .datasets import Dataset, note_move, trace_of
+from .moves import between
 from .text import line
 
 ChangeKind = Literal["added", "changed", "unchanged", "retired"]
@@ -135,6 +136,7 @@ def plan(
         outputs += len(dataset.package["resources"])
         changes.append(_compare(dataset, known.get(dataset.guid), before, missing))
     changes += [_gone(guid, known[guid], before, missing, today) for guid in known.keys() - seen]
+    changes = _with_moves(changes)
     changes.sort(key=lambda change: change.guid)
     return Plan(changes, stages=len(seen), outputs=outputs, problems=problems)
 
@@ -143,19 +145,25 @@ def _compare(dataset: Dataset, known: Known | None, before: Callable[[str], Data
     title = dataset.package["title"]
     if known is None:
         return Change("added", dataset.guid, title, after=dataset, reason=f"found at {dataset.package['dvc_revision']}")
+    old: Dataset | None = None
     if unread and not known.retired:
         old = before(dataset.guid)
         shown = {ref["name"] for version in dataset.versions for ref in version["refs"]}
         if old.package["dvc_revision"] in unread - shown:
             return Change("unchanged", dataset.guid, title, reason=_kept(unread))
         dataset = _with_unread(dataset, old, unread - shown)
+    if dataset.digest != known.digest and not dataset.package.get("dvc_moved_from"):
+        # What it went on from may be in the catalog only, and not in the repository any more.
+        old = old or before(dataset.guid)
+        moved = {key: old.package[key] for key in ("dvc_moved_from", "dvc_moved_why") if old.package.get(key)}
+        dataset = replace(dataset, package=dataset.package | moved)
     if dataset.digest == known.digest:
         digest = dataset.refs_digest
         if digest == known.refs_digest:
             return Change("unchanged", dataset.guid, title)
         refs = {version["id"]: version["refs"] for version in dataset.versions}
         return Change("unchanged", dataset.guid, title, reason="branches or tags moved", refs=refs, refs_digest=digest)
-    old = before(dataset.guid)
+    old = old or before(dataset.guid)
     fields = differences(old, dataset)
     reason = "back in the repository" if known.retired else _reason(fields)
     return Change("changed", dataset.guid, title, old.package, dataset, fields, reason)
@@ -176,6 +184,28 @@ def _gone(guid: str, known: Known, before: Callable[[str], Dataset], unread: fro
     return Change(
         "retired", guid, old.package["title"], old.package, after, fields, "at none of the revisions any more"
     )
+
+
+def _with_moves(changes: list[Change]) -> list[Change]:
+    """What is retired and goes on under an address that is new says so, and so does the new one."""
+    gone, new = (
+        {each.after.package["dvc_stage"]: each for each in changes if each.after and each.kind == kind}
+        for kind in ("retired", "added")
+    )
+    if not gone or not new:
+        return changes
+    traces = [[trace_of(change.after) for change in each.values() if change.after] for each in (gone, new)]
+    told: dict[str, Change] = {}
+    for move in between(*traces):
+        before, after = gone[move.before], new[move.after]
+        if before.after is None or after.after is None:
+            continue
+        note_move(before.after.package, after.after.package, move)
+        goes_on = {"field": "dvc_moved_to", "before": "", "after": after.after.package["id"]}
+        reason = f"{before.reason}; it goes on as {move.after}"
+        told[before.guid] = replace(before, fields=[*before.fields, goes_on], reason=reason)
+        told[after.guid] = replace(after, reason=f"{after.reason}; it goes on from {move.before}: {move.evidence()}")
+    return [told.get(change.guid, change) for change in changes]
 
 
 def _kept(unread: frozenset[str]) -> str:

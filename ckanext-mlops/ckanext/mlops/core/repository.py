@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from . import cache as warm
 from .errors import LimitExceeded, RepositoryError
+from .gitcommand import GitError
 from .gitobjects import GitObjects, Ref
 from .hints import source_hints
 from .limits import DEFAULTS, Limits
@@ -89,6 +90,15 @@ class Reading:
 
     def _with(self, groups: tuple[tuple[str, tuple[Revision, ...]], ...]) -> Reading:
         return Reading(self._git_dir, self.repository, groups, self.problems, self._limits, self._cache)
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether the history of the commit ``newer`` has the commit ``older``, which may be itself."""
+        with GitObjects(self._git_dir, self._limits) as objects:
+            try:
+                objects.run(["merge-base", "--is-ancestor", older, newer])
+            except GitError:  # it is not, or a commit on the way is missing
+                return False
+        return True
 
     def __len__(self) -> int:
         """How many snapshots there are."""

@@ -30,6 +30,16 @@ def mlops_version_show(context: Context, data_dict: DataDict) -> AuthResult:
 
 
 @tk.auth_allow_anonymous_access
+def mlops_version_diff(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see both datasets."""
+    for side in ("before", "after"):
+        answer = mlops_version_show(context, {"id": data_dict[side]})
+        if not answer["success"]:
+            return answer
+    return {"success": True}
+
+
+@tk.auth_allow_anonymous_access
 def mlops_link_list(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may see the dataset."""
     return _may("package_show", context, data_dict["id"])

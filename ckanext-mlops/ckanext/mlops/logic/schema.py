@@ -63,6 +63,18 @@ def page_of_dataset(not_empty: Validator, unicode_safe: Validator, default: Vali
 
 
 @validator_args
+def version_list(default: ValidatorFactory, boolean_validator: Validator) -> Schema:
+    """A page of a dataset's versions; ``chain``: with those that it goes on from."""
+    return {**page_of_dataset(), "chain": [default(True), boolean_validator]}
+
+
+@validator_args
+def version_diff(not_empty: Validator, unicode_safe: Validator) -> Schema:
+    """``before`` and ``after``: ids of two versions."""
+    return {"before": [not_empty, unicode_safe], "after": [not_empty, unicode_safe]}
+
+
+@validator_args
 def lineage_show(
     not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory, one_of: ValidatorFactory
 ) -> Schema:

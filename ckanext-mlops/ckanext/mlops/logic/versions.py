@@ -2,16 +2,64 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
+from ckan import model
 from ckan.plugins import toolkit as tk
+from ckan.types import Context
 
+from ckanext.mlops.logic.lineage import Reader
 from ckanext.mlops.model import Version
 
 NOT_IN_GIT = "not-in-git"
 MAX_VALUES = 1000
+MAX_CHAIN = 20
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A dataset and those that it goes on from, newest first, as far as the reader may see them."""
+
+    packages: list[model.Package]
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the datasets."""
+        return [str(package.id) for package in self.packages]
+
+    def name(self, package_id: str) -> str:
+        """Name of one of them."""
+        return next((str(package.name) for package in self.packages if package.id == package_id), package_id)
+
+    def links(self) -> list[dict[str, Any]]:
+        """What the newest goes on from, the nearest first, and why that is believed."""
+        return [
+            {
+                "id": before.id,
+                "name": before.name,
+                "title": before.title or before.name,
+                "stage": (before.extras or {}).get("dvc_stage", ""),
+                "why": (after.extras or {}).get("dvc_moved_why", ""),
+            }
+            for after, before in itertools.pairwise(self.packages)
+        ]
+
+
+def chain(context: Context, package: model.Package) -> Chain:
+    """The chain that ends at ``package``, which the reader may see."""
+    reader = Reader(context)
+    packages = [package]
+    while len(packages) < MAX_CHAIN:
+        name = (packages[-1].extras or {}).get("dvc_moved_from")
+        before = model.Package.get(name) if name else None
+        if before is None or before in packages or not reader.look([before.id]).visible:
+            break
+        packages.append(before)
+    return Chain(packages)
 
 
 def version_dict(version: Version) -> dict[str, Any]:
@@ -37,18 +85,23 @@ def version_dict(version: Version) -> dict[str, Any]:
 def changes(newer: Mapping[str, Any], older: Mapping[str, Any]) -> dict[str, Any]:
     """What is different between the facts of two versions of a dataset.
 
-    ``command`` is ``{"before", "after"}`` or None. ``outputs``, ``inputs``, ``params`` and ``metrics`` list
-    ``{"name", "before", "after"}`` for what is not equal; a side that does not have the thing is None. The values are
-    hashes (of outputs and inputs) or the values themselves; metrics that are numbers on both sides have a ``delta``.
+    ``command`` and ``address`` (of the stage) are ``{"before", "after"}`` or None. ``outputs``, ``inputs``, ``params``
+    and ``metrics`` list ``{"name", "before", "after"}`` for what is not equal; a side that does not have the thing is
+    None. The values are hashes (of outputs and inputs) or the values themselves; metrics that are numbers on both
+    sides have a ``delta``.
     """
-    command = (older.get("command", ""), newer.get("command", ""))
     return {
-        "command": None if command[0] == command[1] else {"before": command[0], "after": command[1]},
+        "address": _pair(older.get("address", ""), newer.get("address", "")),
+        "command": _pair(older.get("command", ""), newer.get("command", "")),
         "outputs": _differences(_hashes(newer.get("outs")), _hashes(older.get("outs"))),
         "inputs": _differences(_hashes(newer.get("deps")), _hashes(older.get("deps"))),
         "params": _differences(params(newer), params(older)),
         "metrics": _differences(metric_values(newer), metric_values(older)),
     }
+
+
+def _pair(before: Any, after: Any) -> dict[str, Any] | None:
+    return None if before == after else {"before": before, "after": after}
 
 
 def params(facts: Mapping[str, Any]) -> dict[str, Any]:

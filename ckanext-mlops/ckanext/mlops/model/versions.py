@@ -59,21 +59,21 @@ def store_all(
     session.flush()
 
 
-def page(session: Session, package_id: str, limit: int, offset: int = 0) -> list[Version]:
-    """Versions of a dataset, newest first by commit date."""
-    query = sa.select(Version).where(Version.package_id == package_id).order_by(*_NEWEST_FIRST)
+def page(session: Session, package_ids: Sequence[str], limit: int, offset: int = 0) -> list[Version]:
+    """Versions of a dataset, or of all in a chain, newest first by commit date."""
+    query = sa.select(Version).where(Version.package_id.in_(package_ids)).order_by(*_NEWEST_FIRST)
     return list(session.scalars(query.limit(limit).offset(offset).execution_options(populate_existing=True)))
 
 
-def count(session: Session, package_id: str) -> int:
-    """How many versions a dataset has."""
-    return session.scalar(sa.select(sa.func.count()).where(Version.package_id == package_id)) or 0
+def count(session: Session, package_ids: Sequence[str]) -> int:
+    """How many versions the datasets of a chain have."""
+    return session.scalar(sa.select(sa.func.count()).where(Version.package_id.in_(package_ids))) or 0
 
 
-def before(session: Session, version: Version) -> Version | None:
-    """The next older version of the same dataset."""
+def before(session: Session, version: Version, package_ids: Sequence[str]) -> Version | None:
+    """The next older version among those of the datasets of a chain."""
     order = sa.func.lead(Version.id).over(order_by=_NEWEST_FIRST).label("older")
-    pairs = sa.select(Version.id, order).where(Version.package_id == version.package_id).subquery()
+    pairs = sa.select(Version.id, order).where(Version.package_id.in_(package_ids)).subquery()
     older = session.scalar(sa.select(pairs.c.older).where(pairs.c.id == version.id))
     return None if older is None else session.get(Version, older)
 

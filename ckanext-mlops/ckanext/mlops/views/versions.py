@@ -1,4 +1,4 @@
-"""The Versions tab of a dataset, and the permanent page of each version."""
+"""The Versions tab of a dataset, the permanent page of each version, and the comparison of two."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ckanext.mlops.logic import versions
 
 PER_PAGE = 25
 MAX_PAGE = 10_000
+MAX_CHOICES = 500
 mlops_versions = Blueprint("mlops_versions", __name__)
 
 
@@ -29,15 +30,36 @@ def index(id: str) -> str:  # noqa: A002 CKAN's routes name it so
     return tk.render(
         "mlops/versions.html",
         {
-            "pkg_dict": package,
-            "dataset_type": package["type"],
+            **_shared(package),
             "versions": rows[:PER_PAGE],
             "count": found["count"],
+            "chain": found["chain"],
             "page_number": number,
             "newer": number - 1 if number > 1 else None,
             "older": number + 1 if found["count"] > number * PER_PAGE else None,
-            "facts": versions,
         },
+    )
+
+
+@mlops_versions.route("/dataset/<id>/versions/compare", endpoint="compare")
+def compare(id: str) -> str:  # noqa: A002
+    """What differs between the versions ``before`` and ``after`` of the query; without them, the two newest."""
+    package = _dataset(id)
+    found = tk.get_action("mlops_version_list")({}, {"id": package["id"], "limit": MAX_CHOICES})
+    choices = found["results"]
+    after = request.args.get("after", "") or (choices[0]["id"] if choices else "")
+    before = request.args.get("before", "") or (choices[1]["id"] if len(choices) > 1 else "")
+    compared = None
+    if before and after:
+        try:
+            compared = tk.get_action("mlops_version_diff")({}, {"before": before, "after": after})
+        except (tk.ObjectNotFound, tk.NotAuthorized):
+            return tk.abort(404, tk._("Version not found"))
+        chosen = [compared["after"], compared["before"]]
+        choices += [each for each in chosen if each["id"] not in {choice["id"] for choice in choices}]
+    return tk.render(
+        "mlops/versions_compare.html",
+        {**_shared(package), "choices": choices, "before": before, "after": after, "compared": compared},
     )
 
 
@@ -52,16 +74,11 @@ def show(id: str, version: str) -> str:  # noqa: A002
     if found is None or found["package_id"] != package["id"]:
         return tk.abort(404, tk._("Version not found"))
     resources = {each["dvc_path"]: each for each in package["resources"] if each.get("dvc_path")}
-    return tk.render(
-        "mlops/version.html",
-        {
-            "pkg_dict": package,
-            "dataset_type": package["type"],
-            "version": found,
-            "resources": resources,
-            "facts": versions,
-        },
-    )
+    return tk.render("mlops/version.html", {**_shared(package), "version": found, "resources": resources})
+
+
+def _shared(package: dict[str, Any]) -> dict[str, Any]:
+    return {"pkg_dict": package, "dataset_type": package["type"], "facts": versions}
 
 
 def _dataset(id_or_name: str) -> dict[str, Any]:

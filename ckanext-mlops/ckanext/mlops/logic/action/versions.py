@@ -10,14 +10,17 @@ from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.logic import schema
-from ckanext.mlops.logic.versions import changes, version_dict
+from ckanext.mlops.logic.versions import Chain, chain, changes, version_dict
 from ckanext.mlops.model import Version, versions
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.page_of_dataset)
+@tk.validate_action_data(schema.version_list)
 def mlops_version_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The versions of a dataset: every distinct state that its repository showed, newest first.
+
+    A step of a project that got another address (a stage file of DVC 0.x that became a stage of ``dvc.yaml``, a rename
+    that a hash proves) is one chain: the versions of the datasets that this one goes on from are among them.
 
     :param id: id or name of the dataset
     :type id: string
@@ -25,16 +28,20 @@ def mlops_version_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :type limit: int
     :param offset: after skipping so many (optional, default: 0)
     :type offset: int
+    :param chain: with the versions of the datasets that it goes on from (optional, default: true)
+    :type chain: bool
 
     Example::
 
         curl 'https://portal.example/api/3/action/mlops_version_list?id=titanic-train&limit=10'
 
-    :returns: ``count`` (of all) and ``results``. A version has ``id``, ``package_id``, ``url`` (its page), ``digest``
-        (of the state), ``commit`` (the oldest that shows it), ``committed``, ``author``, ``message``, ``refs`` (the
-        branches and tags that show it now; empty when none does any more), ``current`` (whether the dataset shows it),
-        ``position``, ``first_seen``, ``last_seen`` (by this portal), and ``facts``: ``command``, ``outs``, ``deps``,
-        ``params`` and ``metrics`` of the stage. Fields of ``facts`` that are empty are left out.
+    :returns: ``count`` (of all) and ``results``. A version has ``id``, ``package_id`` and ``dataset`` (name) of its
+        dataset, ``url`` (its page), ``digest`` (of the state), ``commit`` (the oldest that shows it), ``committed``,
+        ``author``, ``message``, ``refs`` (the branches and tags that show it now; empty when none does any more),
+        ``current`` (whether the dataset shows it), ``position``, ``first_seen``, ``last_seen`` (by this portal), and
+        ``facts``: ``command``, ``outs``, ``deps``, ``params`` and ``metrics`` of the stage. Fields of ``facts`` that
+        are empty are left out. With ``chain``, what the dataset goes on from: a list of ``id``, ``name``, ``title``,
+        ``stage`` and ``why`` (the evidence), the nearest first.
     :rtype: dictionary
     """
     tk.check_access("mlops_version_list", context, data_dict)
@@ -42,8 +49,13 @@ def mlops_version_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     package = model.Package.get(data_dict["id"])
     if package is None:
         raise tk.ObjectNotFound(tk._("Dataset not found"))
-    rows = versions.page(session, package.id, data_dict["limit"], data_dict["offset"])
-    return {"count": versions.count(session, package.id), "results": [version_dict(row) for row in rows]}
+    found = chain(context, package) if data_dict["chain"] else Chain([package])
+    rows = versions.page(session, found.ids, data_dict["limit"], data_dict["offset"])
+    return {
+        "count": versions.count(session, found.ids),
+        "results": [version_dict(row) | {"dataset": found.name(row.package_id)} for row in rows],
+        "chain": found.links(),
+    }
 
 
 @tk.side_effect_free
@@ -58,18 +70,54 @@ def mlops_version_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
         curl 'https://portal.example/api/3/action/mlops_version_show?id=5b0c…'
 
-    :returns: the version, as in ``mlops_version_list``, with ``previous`` (id of the next older version, or null) and
-        ``changes`` against it (null without one): ``command`` (``before`` and ``after``, or null), ``outputs``,
-        ``inputs``, ``params`` and ``metrics`` (lists of ``name``, ``before``, ``after``, for numbers also ``delta``).
+    :returns: the version, as in ``mlops_version_list``, with ``previous`` (id of the next older version in the chain,
+        or null; ``previous_dataset`` the name of its dataset) and ``changes`` against it (null without one), as in
+        ``mlops_version_diff``.
     :rtype: dictionary
     """
     tk.check_access("mlops_version_show", context, data_dict)
     session = cast(Session, context["session"])
-    version = session.get(Version, data_dict["id"], populate_existing=True)
-    if version is None:
-        raise tk.ObjectNotFound(tk._("Version not found"))
-    older = versions.before(session, version)
+    version, found = _version(context, data_dict["id"])
+    older = versions.before(session, version, found.ids)
     return version_dict(version) | {
+        "dataset": found.name(version.package_id),
         "previous": None if older is None else older.id,
+        "previous_dataset": None if older is None else found.name(older.package_id),
         "changes": None if older is None else changes(version.facts, older.facts),
     }
+
+
+@tk.side_effect_free
+@tk.validate_action_data(schema.version_diff)
+def mlops_version_diff(context: Context, data_dict: DataDict) -> dict[str, Any]:
+    """What differs between any two versions, of one dataset or of two.
+
+    :param before: id of a version
+    :type before: string
+    :param after: id of the other version
+    :type after: string
+
+    Example::
+
+        curl 'https://portal.example/api/3/action/mlops_version_diff?before=5b0c…&after=91fe…'
+
+    :returns: ``before`` and ``after`` (the versions, as in ``mlops_version_list``) and ``changes``: ``address`` (of the
+        stage) and ``command`` (``before`` and ``after``, or null when they are equal), ``outputs``, ``inputs``,
+        ``params`` and ``metrics`` (lists of what is not equal: ``name``, ``before``, ``after``, for numbers also
+        ``delta``; a side that does not have it is null; outputs and inputs are given by their hashes).
+    :rtype: dictionary
+    """
+    tk.check_access("mlops_version_diff", context, data_dict)
+    sides = {}
+    for side in ("before", "after"):
+        version, found = _version(context, data_dict[side])
+        sides[side] = version_dict(version) | {"dataset": found.name(version.package_id)}
+    return {**sides, "changes": changes(sides["after"]["facts"], sides["before"]["facts"])}
+
+
+def _version(context: Context, version_id: str) -> tuple[Version, Chain]:
+    version = cast(Session, context["session"]).get(Version, version_id, populate_existing=True)
+    package = model.Package.get(version.package_id) if version is not None else None
+    if version is None or package is None:
+        raise tk.ObjectNotFound(tk._("Version not found"))
+    return version, chain(context, package)
