@@ -19,6 +19,7 @@ SIGNED_IN = EVERYBODY - {"anonymous"}
 
 #: action → (who may on a public dataset, who may on a private one)
 MATRIX = {
+    "mlops_dataset_load": (SIGNED_IN, SIGNED_IN),  # each dataset of it is checked by CKAN: test_upload.py
     "mlops_harvest_preview": (EDITORS, EDITORS),
     "mlops_lineage_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_link_create": (EDITORS, EDITORS),
@@ -83,6 +84,7 @@ class World:
     def arguments(self, action):
         package = {"id": self.package["id"]}
         return {
+            "mlops_dataset_load": {"datasets": []},
             "mlops_harvest_preview": {"id": self.source["id"]},
             "mlops_link_create": package | {"server": "nowhere", "target": "x"},
             "mlops_link_delete": {"id": self.new_link() if action == "mlops_link_delete" else ""},
@@ -128,7 +130,9 @@ def test_the_matrix(people, make_dataset, api, refused, private):
     assert wrong == []
 
 
-@pytest.mark.parametrize("action", sorted(set(MATRIX) - {"mlops_mlflow_sync", "mlops_server_list"}))
+@pytest.mark.parametrize(
+    "action", sorted(set(MATRIX) - {"mlops_dataset_load", "mlops_mlflow_sync", "mlops_server_list"})
+)
 def test_what_does_not_exist_is_not_found(people, api, refused, action):
     with pytest.raises(refused) as caught:
         api(action, people.sysadmin, id="nothing-of-that-name", server="lab", target="x", before="x", after="x")

@@ -23,6 +23,7 @@ from ckanext.mlops.core.records import Snapshot, to_dict
 from ckanext.mlops.core.tables import metrics_table, params_table
 from ckanext.mlops.tool_render import dag_text, differences_text, read_json, summary_text, table_text
 
+PORTAL_COMMANDS = ("get", "link", "upload")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -31,7 +32,25 @@ def _mirrors() -> Path:
     return Path(base) / "ckan-mlops"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    """The commands for a portal are imported when one of them is asked for: reading a repository needs no client."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted([*super().list_commands(context), *PORTAL_COMMANDS])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in PORTAL_COMMANDS:
+            return super().get_command(context, name)
+        try:
+            from ckanext.mlops import tool_client
+        except ImportError as error:
+            raise click.ClickException(
+                f"{name} needs the client: pip install 'ckanext-mlops[client]' ({error})"
+            ) from None
+        return next(each for each in tool_client.COMMANDS if each.name == name)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--mirrors", type=click.Path(file_okay=False, path_type=Path), default=_mirrors, help="Folder that keeps mirrors."
 )

@@ -1,5 +1,6 @@
 """All actions; each module holds those of one noun."""
 
+from ckanext.mlops.logic.action.datasets import mlops_dataset_load
 from ckanext.mlops.logic.action.harvest import mlops_harvest_preview
 from ckanext.mlops.logic.action.lineage import mlops_lineage_show
 from ckanext.mlops.logic.action.links import mlops_link_create, mlops_link_delete, mlops_link_list
@@ -8,6 +9,7 @@ from ckanext.mlops.logic.action.mlflow import mlops_mlflow_sync, mlops_run_list,
 from ckanext.mlops.logic.action.versions import mlops_version_diff, mlops_version_list, mlops_version_show
 
 __all__ = [
+    "mlops_dataset_load",
     "mlops_harvest_preview",
     "mlops_lineage_show",
     "mlops_link_create",

@@ -1,0 +1,9 @@
+#!/usr/bin/env python3
+"""Link datasets to MLflow in bulk: `python3 scripts/link_runs.py --help`.
+
+It is `ckan-mlops link`, and needs `pip install '.[client]'`."""
+
+from ckanext.mlops.tool_client import link
+
+if __name__ == "__main__":
+    link()
