@@ -43,6 +43,21 @@ def test_labels_are_the_shortest_that_tell_apart(rows):
     assert len({column.label for column in build(rows).columns}) == 6
 
 
+def test_a_renamed_file_continues_its_columns(rows):
+    rows.append(row("older", {"data": {"acc": 0.7}}, file="old/scores.json"))
+    table = build(rows, baseline="older")
+    acc = table.columns[0]
+    assert (acc.label, acc.file) == ("acc", "*")
+    assert [each.values.get(acc.id) for each in table.rows] == [0.9, 0.8, None, 0.7]
+    assert table.delta(table.rows[0], acc) == pytest.approx(0.2)
+
+
+def test_two_files_of_one_revision_stay_apart(rows):
+    rows[0].take("metric", "test.json", {"data": {"acc": 0.5}})
+    labels = [column.label for column in build(rows).columns]
+    assert {"m.json:acc", "test.json:acc"} <= set(labels)
+
+
 def test_deltas_refer_to_the_baseline(rows):
     table = build(rows, baseline="v1")
     acc = table.columns[0]

@@ -193,9 +193,9 @@ def mlops_card(package: Mapping[str, Any]) -> Card | None:
     return prepared.get(str(package.get("id")))
 
 
-def mlops_sort_options(query: str | None) -> list[tuple[str, str]]:
-    """Orders for the metrics that a search compares, as the search form takes them."""
-    return [*sort_options(query or ""), (tk._("Newest version"), f"{COMMITTED} desc")]
+def mlops_sort_options(sorting: list[tuple[str, str]], query: str | None) -> list[tuple[str, str]]:
+    """The orders that the search form offers: those of the metrics that the search compares come first."""
+    return [*sort_options(query or ""), *sorting, (tk._("Newest version"), f"{COMMITTED} desc")]
 
 
 def mlops_other_items(resource: Mapping[str, Any], schema: Mapping[str, Any] | None) -> list[tuple[str, Any]]:

@@ -100,3 +100,15 @@ def test_hidden_stages_values_are_left_out(slug: str, people: Any, api: Any, ref
         )
     with pytest.raises(refused):
         api("mlops_repository_metrics", people.outsider, id=slug)
+
+
+def test_params_in_mappings_are_columns_of_their_own(repo: Any, source: Any, harvest: Any) -> None:
+    repo.edit("dvc.yaml", "params: [seed]", "params: [seed, forest]")
+    repo.write("params.yaml", "seed: 2\nforest: {trees: 50, deep: {max: 3}}\n")
+    repo.dvc("repro")
+    repo.commit()
+    source(repo.path)
+    harvest()
+    answer = helpers.call_action("mlops_repository_metrics", id=naming.repository_slug(str(repo.path)))
+    params = {column["name"] for column in answer["columns"] if column["kind"] == "param"}
+    assert params == {"seed", "forest.trees", "forest.deep.max"}

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.records import Metric, from_dict
-from ckanext.mlops.core.tables import metric_entry
+from ckanext.mlops.core.tables import flatten, metric_entry
 from ckanext.mlops.logic import repositories
 from ckanext.mlops.logic.metrics_table import Row
 from ckanext.mlops.model import Revision, Version, revisions
@@ -54,7 +54,8 @@ def rows(context: Context, seen: repositories.Seen) -> tuple[list[Row], bool]:
             for metric in version.metrics or ():
                 row.take("metric", metric["file"], metric_entry(from_dict(Metric, metric)))
             for param in version.params or ():
-                row.values.setdefault(f"param:{param['file']}:{param['key']}", param.get("value"))
+                for name, value in flatten({param["key"]: param.get("value")}):
+                    row.values.setdefault(f"param:{param['file']}:{name}", value)
     ordered = sorted(found.values(), key=lambda row: _KINDS.get(row.revision["kind"], 9))
     return ordered, len(versions) > MAX_VERSIONS
 

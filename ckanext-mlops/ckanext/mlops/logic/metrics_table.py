@@ -19,11 +19,15 @@ class BadCondition(ValueError):
     """A filter is not of the form ``column:>0.8``, or names no column."""
 
 
+ANY_FILE = "*"
+
+
 @dataclass(frozen=True)
 class Column:
-    """A metric or param of one file.
+    """A metric or param. Files that no revision has both of share a column: a renamed file continues its history.
 
-    ``label`` is the shortest end of ``file:name`` that no other column has: what people type and read.
+    :param file: where it is; :data:`ANY_FILE` for several
+    :param label: the shortest end of ``file:name`` that no other column has: what people type and read
     """
 
     id: str
@@ -76,6 +80,27 @@ def columns_of(rows: Iterable[Row]) -> list[Column]:
     ]
 
 
+def _continued(rows: Sequence[Row]) -> list[Row]:
+    """The rows with one column for a name that no row has in two files."""
+    files: dict[tuple[str, str], set[str]] = {}
+    apart: set[tuple[str, str]] = set()
+    for row in rows:
+        here: set[tuple[str, str]] = set()
+        for key in row.values:
+            kind, file, name = key.split(":", 2)
+            files.setdefault((kind, name), set()).add(file)
+            if (kind, name) in here:
+                apart.add((kind, name))
+            here.add((kind, name))
+    joined = {key for key, names in files.items() if len(names) > 1} - apart
+
+    def renamed(key: str) -> str:
+        kind, _, name = key.split(":", 2)
+        return f"{kind}:{ANY_FILE}:{name}" if (kind, name) in joined else key
+
+    return [Row(row.revision, {renamed(key): value for key, value in row.values.items()}, row.absent) for row in rows]
+
+
 def _labels(names: Sequence[tuple[str, str]]) -> list[str]:
     """For each (file, dotted name) the shortest of its last part, its name, and both."""
     choices = [[name.rsplit(".", 1)[-1], name, f"{file}:{name}"] for file, name in names]
@@ -105,6 +130,7 @@ def build(
     :param changed_only: leave out columns that are equal in all rows
     :raises BadCondition: naming the condition or column
     """
+    rows = _continued(rows)
     everything = columns_of(rows)
     by_name = {name: column for column in reversed(everything) for name in (column.label, column.id)}
     base = next((row for row in rows if baseline and row.revision["name"] == baseline), None)

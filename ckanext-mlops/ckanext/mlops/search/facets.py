@@ -25,7 +25,7 @@ def titles() -> dict[str, str]:
 
 
 def with_labels(search_results: dict[str, Any]) -> dict[str, Any]:
-    """The answer of a search, with the values of the facet "Kind" in words."""
+    """The answer of a search, with the values of our facets as people say them."""
     words = {
         "raw": tk._("Raw data"),
         "prepared": tk._("Prepared data"),
@@ -35,4 +35,7 @@ def with_labels(search_results: dict[str, Any]) -> dict[str, Any]:
     }
     for item in search_results["search_facets"].get("vocab_role", {}).get("items", ()):
         item["display_name"] = words.get(item["name"], item["display_name"])
+    for item in search_results["search_facets"].get("vocab_repository", {}).get("items", ()):
+        # A local repository's place is no name.
+        item["display_name"] = item["name"].rsplit("/", 1)[-1] if item["name"].startswith("file:") else item["name"]
     return search_results
