@@ -26,6 +26,7 @@ MATRIX = {
     "mlops_link_delete": (EDITORS, EDITORS),
     "mlops_link_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_mlflow_sync": ({"sysadmin"}, {"sysadmin"}),
+    "mlops_overview": (EVERYBODY, EVERYBODY),
     "mlops_repository_metrics": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_run_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_server_list": (SIGNED_IN, SIGNED_IN),
@@ -89,6 +90,7 @@ class World:
             "mlops_link_create": package | {"server": "nowhere", "target": "x"},
             "mlops_link_delete": {"id": self.new_link() if action == "mlops_link_delete" else ""},
             "mlops_mlflow_sync": {},
+            "mlops_overview": {},
             "mlops_repository_metrics": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_server_list": {},
             "mlops_version_diff": {"before": self.version, "after": self.version},
@@ -131,7 +133,7 @@ def test_the_matrix(people, make_dataset, api, refused, private):
 
 
 @pytest.mark.parametrize(
-    "action", sorted(set(MATRIX) - {"mlops_dataset_load", "mlops_mlflow_sync", "mlops_server_list"})
+    "action", sorted(set(MATRIX) - {"mlops_dataset_load", "mlops_mlflow_sync", "mlops_overview", "mlops_server_list"})
 )
 def test_what_does_not_exist_is_not_found(people, api, refused, action):
     with pytest.raises(refused) as caught:

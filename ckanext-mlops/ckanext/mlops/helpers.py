@@ -198,6 +198,13 @@ def mlops_sort_options(sorting: list[tuple[str, str]], query: str | None) -> lis
     return [*sort_options(query or ""), *sorting, (tk._("Newest version"), f"{COMMITTED} desc")]
 
 
+def mlops_overview() -> dict[str, Any]:
+    """What the home page shows of the catalog; asked for once a page."""
+    if "mlops_overview" not in tk.g:
+        tk.g.mlops_overview = tk.get_action("mlops_overview")({}, {})
+    return cast("dict[str, Any]", tk.g.mlops_overview)
+
+
 def mlops_other_items(resource: Mapping[str, Any], schema: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
     """The values of a resource that no field of the schema and no box shows, as CKAN formats them."""
     known = {each["field_name"] for each in (schema or {}).get("resource_fields", ())} | set(RESOURCE_FIELDS)

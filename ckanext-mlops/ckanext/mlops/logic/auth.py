@@ -90,6 +90,12 @@ def mlops_harvest_preview(context: Context, data_dict: DataDict) -> AuthResult:
 
 
 @tk.auth_allow_anonymous_access
+def mlops_overview(context: Context, data_dict: DataDict) -> AuthResult:
+    """Everybody; the answer holds what they may see."""
+    return {"success": True}
+
+
+@tk.auth_allow_anonymous_access
 def mlops_repository_metrics(context: Context, data_dict: DataDict) -> AuthResult:
     """Everybody; the answer holds what they may see, and is "not found" where that is nothing."""
     return {"success": True}

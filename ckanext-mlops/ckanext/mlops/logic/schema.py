@@ -212,3 +212,9 @@ def dataset_dicts(value: Any) -> list[dict[str, Any]]:
 def dataset_load(not_empty: Validator, default: ValidatorFactory, boolean_validator: Validator) -> Schema:
     """``datasets`` as JSON text; ``dry_run``."""
     return {"datasets": [not_empty, dataset_dicts], "dry_run": [default(False), boolean_validator]}
+
+
+@validator_args
+def overview(default: ValidatorFactory) -> Schema:
+    """``limit`` of each list."""
+    return {"limit": [default(5), between(1, 50)]}

@@ -6,6 +6,7 @@ from ckanext.mlops.logic.action.lineage import mlops_lineage_show
 from ckanext.mlops.logic.action.links import mlops_link_create, mlops_link_delete, mlops_link_list
 from ckanext.mlops.logic.action.metrics import mlops_repository_metrics
 from ckanext.mlops.logic.action.mlflow import mlops_mlflow_sync, mlops_run_list, mlops_server_list
+from ckanext.mlops.logic.action.overview import mlops_overview
 from ckanext.mlops.logic.action.versions import mlops_version_diff, mlops_version_list, mlops_version_show
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "mlops_link_delete",
     "mlops_link_list",
     "mlops_mlflow_sync",
+    "mlops_overview",
     "mlops_repository_metrics",
     "mlops_run_list",
     "mlops_server_list",

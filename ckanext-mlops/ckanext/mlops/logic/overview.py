@@ -1,0 +1,100 @@
+"""What the home page shows of the catalog: newest versions, most used datasets, repositories and their harvests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import sqlalchemy as sa
+from ckan.plugins import toolkit as tk
+from ckan.types import Context
+from ckanext.harvest.model import HarvestJob, HarvestSource
+from sqlalchemy.orm import Session
+
+from ckanext.mlops.core import naming
+from ckanext.mlops.logic.lineage import Reader
+from ckanext.mlops.model import Edge
+from ckanext.mlops.search.document import COMMITTED, REPOSITORY
+
+_SPARE = 5  # the most used datasets are chosen among so many times as are shown, for some are hidden
+MAX_REPOSITORIES = 50
+
+
+def overview(context: Context, limit: int) -> dict[str, Any]:
+    """See :func:`mlops_overview`."""
+
+    def search(arguments: dict[str, Any]) -> dict[str, Any]:
+        # A context of its own: package_search leaves things in it.
+        reader = {key: context[key] for key in ("user", "auth_user_obj") if key in context}
+        return dict(tk.get_action("package_search")(cast(Context, reader), arguments | {"include_private": True}))
+
+    newest = search(
+        {
+            "fq": f"+{COMMITTED}:[* TO *]",
+            "sort": f"{COMMITTED} desc, id asc",
+            "rows": limit,
+            "facet.field": f'["{REPOSITORY}"]',
+            "facet.limit": MAX_REPOSITORIES,
+        },
+    )
+    return {
+        "datasets": search({"rows": 0})["count"],
+        "newest": newest["results"],
+        "most_used": _most_used(context, search, limit),
+        "repositories": _repositories(
+            context["session"](),
+            {item["name"]: item["count"] for item in newest["search_facets"][REPOSITORY]["items"]},
+            limit,
+        ),
+    }
+
+
+def _most_used(
+    context: Context, search: Callable[[dict[str, Any]], dict[str, Any]], limit: int
+) -> list[dict[str, Any]]:
+    session: Session = context["session"]()
+    uses = sa.func.count(Edge.downstream_dataset.distinct())
+    rows = session.execute(
+        sa.select(Edge.upstream_dataset, uses.label("uses"))
+        .where(Edge.current, Edge.upstream_dataset.is_not(None), Edge.upstream_dataset != Edge.downstream_dataset)
+        .group_by(Edge.upstream_dataset)
+        .order_by(uses.desc(), Edge.upstream_dataset)
+        .limit(limit * _SPARE)
+    ).all()
+    visible = Reader(context).look([row.upstream_dataset for row in rows]).visible
+    chosen = [row.upstream_dataset for row in rows if row.upstream_dataset in visible][:limit]
+    if not chosen:
+        return []
+    found = search({"fq": f"+id:({' OR '.join(chosen)})", "rows": limit})
+    by_id = {each["id"]: each for each in found["results"]}
+    return [by_id[key] for key in chosen if key in by_id]
+
+
+def _repositories(session: Session, visible: dict[str, int], limit: int) -> list[dict[str, Any]]:
+    """Repositories of which the reader sees a dataset, each with its source's last harvest; latest first."""
+    last = (
+        sa.select(HarvestJob.source_id, sa.func.max(HarvestJob.created).label("created"))
+        .group_by(HarvestJob.source_id)
+        .subquery()
+    )
+    rows = session.execute(
+        sa.select(HarvestSource.id, HarvestSource.url, HarvestJob.status, HarvestJob.finished, HarvestJob.created)
+        .join(last, last.c.source_id == HarvestSource.id)
+        .join(HarvestJob, sa.and_(HarvestJob.source_id == HarvestSource.id, HarvestJob.created == last.c.created))
+        .where(HarvestSource.type == "dvc", HarvestSource.active)
+        .order_by(HarvestJob.created.desc())
+    )
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        slug = naming.repository_slug(row.url)
+        if slug in visible and slug not in found:
+            finished = row.finished.isoformat() + "Z" if row.finished else None
+            found[slug] = {
+                "id": slug,
+                "name": naming.repository_name(row.url),
+                "datasets": visible[slug],
+                "status": "running" if row.status != "Finished" else "finished",
+                "finished": finished,
+                "source": row.id,
+            }
+    return list(found.values())[:limit]
