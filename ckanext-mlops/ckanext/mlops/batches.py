@@ -37,6 +37,8 @@ PLANNED = "PLANNED"
 #: States of objects that nobody has begun with.
 OPEN = ("WAITING", PLANNED)
 SIZE = 50
+#: Messages of one job in the queue at a time: as many workers share it, and a big job lets others in between.
+LANES = 8
 #: Characters of the contents of one batch, so that memory stays bounded.
 MAX_CONTENT = 16_000_000
 #: Seconds that a database or search index may be away before the batch is given up.
@@ -93,15 +95,26 @@ def run(job_id: str, user: str, *, first: str | None = None, size: int = SIZE, p
     return outcome
 
 
-def reopen(job_id: str) -> None:
-    """Take back the objects of a job that a worker began with before it was killed; none that one is at."""
+def lanes(objects: int) -> int:
+    """How many objects of a job with ``objects`` go through the queue at first; the others are :data:`PLANNED`."""
+    return min(LANES, -(-objects // SIZE))
+
+
+def reopen(job_id: str, before: datetime.datetime | None = None) -> int:
+    """Take back the objects of a job that a worker began with before it was killed; none that one is at.
+
+    :param before: only those that were begun with before
+    """
     session = model.Session()
     begun = sa.select(HarvestObject.id).where(
-        HarvestObject.harvest_job_id == job_id, HarvestObject.state.in_(("FETCH", "IMPORT"))
+        HarvestObject.harvest_job_id == job_id,
+        HarvestObject.state.in_(("FETCH", "IMPORT")),
+        sa.true() if before is None else HarvestObject.fetch_started < before,
     )
     ids = session.scalars(begun.with_for_update(skip_locked=True)).all()
     session.execute(sa.update(HarvestObject).where(HarvestObject.id.in_(ids)).values(state="WAITING"))
     session.commit()
+    return len(ids)
 
 
 def promote(job_id: str) -> str | None:

@@ -19,7 +19,7 @@ from ckan.model.types import make_uuid
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestSource
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import apply, batches, memory, repositories, settled, source_config
+from ckanext.mlops import apply, approval, batches, memory, repositories, settled, source_config
 from ckanext.mlops.catalog import datasets, history, problems, selection
 from ckanext.mlops.catalog.edges import Harvested, imports
 from ckanext.mlops.catalog.moves import Earlier
@@ -38,8 +38,6 @@ Progress = Callable[[str], None]
 
 _LOCK_SPACE = 0x6D6C6F70
 _POLL = 0.5
-# Messages of one job in the queue at a time: as many workers share it, and a big job lets others in between.
-_LANES = 8
 
 
 class SourceBusy(MlopsError):
@@ -109,9 +107,15 @@ def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info) ->
 
     :raises RepositoryError: the repository as a whole cannot be read
     """
-    chosen = Selection(selection.wanted(config.branches), selection.wanted(config.git_tags), config.experiments)
+    chosen = Selection(
+        branches=selection.wanted(config.branches),
+        tags=selection.wanted(config.git_tags),
+        experiments=config.experiments,
+        commits=config.commits or "",
+    )
     warm = mirror.git_dir.with_name(f"{mirror.git_dir.name}.cache")
-    opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen, cache=warm)
+    limits = repositories.limits()
+    opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen, limits=limits, cache=warm)
     progress(
         f"{opened.repository.name}: reading {len(opened):,} distinct states of {len(opened.revisions):,} revisions"
     )
@@ -119,7 +123,14 @@ def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info) ->
     snapshots = selection.select(
         shown_revisions, include=config.include, exclude=config.exclude, subfolder=config.subfolder
     )
-    return Reading(opened.repository, snapshots, list(opened.problems), opened.is_ancestor)
+    found = list(opened.problems)
+    if config.remote:
+        snapshots, without = selection.stored_in(snapshots, config.remote)
+        found += [
+            Problem(f"there is no DVC remote {config.remote}", ".dvc/config", revision=name, severity="warning")
+            for name in without
+        ]
+    return Reading(opened.repository, snapshots, found, opened.is_ancestor)
 
 
 def prepare(
@@ -151,6 +162,7 @@ def prepare(
         groups=config.groups_added,
         mlflow_server=config.mlflow_server,
         mlflow_experiment=config.mlflow_experiment,
+        title=config.title_template,
     )
     upstreams = memory.upstreams(session, imports(reading.snapshots))
     found = datasets.describe(reading.repository, reading.snapshots, options, upstreams, reading.earlier)
@@ -177,14 +189,16 @@ def gather(job: HarvestJob, progress: Progress = log.info, *, wait: float = 600.
     """
     session = model.Session()
     source = job.source
+    session.commit()  # that it has begun: a kill from here on is noticed
     with locked(source.id, wait):
+        _wait_for_imports(session, job, wait)
         _forget(session, str(job.id))
         config = configuration(source.config)
         owner_org = _owner(session, source, config)
         prepared = prepare(
             session, source.url.strip(), config, source_id=source.id, owner_org=owner_org, progress=progress
         )
-        ids = _store(session, job, prepared)
+        ids = _store(session, job, prepared, held=config.approval)
     log.info("%s: %s", source.url, prepared.plan.summary())
     return prepared, ids
 
@@ -226,11 +240,28 @@ def locked(source_id: str, wait: float = 600.0) -> Iterator[None]:
             )
 
 
+def _wait_for_imports(session: Session, job: HarvestJob, wait: float) -> None:
+    """Let an earlier job of the source come to its end, so that the plan is made of what it wrote."""
+    waiting = sa.exists().where(
+        HarvestObject.harvest_job_id == HarvestJob.id,
+        HarvestObject.state.not_in(("COMPLETE", "ERROR", approval.HELD)),
+    )
+    earlier = sa.select(HarvestJob.id).where(
+        HarvestJob.source_id == job.source_id, HarvestJob.id != job.id, HarvestJob.status == "Running", waiting
+    )
+    deadline = time.monotonic() + wait
+    while session.scalar(earlier.limit(1)) is not None and time.monotonic() < deadline:
+        session.rollback()
+        time.sleep(_POLL)
+
+
 def _forget(session: Session, job_id: str) -> None:
     """Remove what an interrupted gather of the job left, and nobody began to import."""
     session.execute(sa.delete(HarvestGatherError).where(HarvestGatherError.harvest_job_id == job_id))
     session.execute(
-        sa.delete(HarvestObject).where(HarvestObject.harvest_job_id == job_id, HarvestObject.state.in_(batches.OPEN))
+        sa.delete(HarvestObject).where(
+            HarvestObject.harvest_job_id == job_id, HarvestObject.state.in_((*batches.OPEN, approval.HELD))
+        )
     )
     session.commit()
 
@@ -265,17 +296,17 @@ def _owner(session: Session, source: HarvestSource, config: SourceConfig) -> str
     return owner_org
 
 
-def _store(session: Session, job: HarvestJob, prepared: Prepared) -> list[str]:
+def _store(session: Session, job: HarvestJob, prepared: Prepared, *, held: bool) -> list[str]:
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     work = prepared.plan.work
-    lanes = min(_LANES, -(-len(work) // batches.SIZE))
+    sent = 0 if held else batches.lanes(len(work))
     rows = [
         {
             "id": make_uuid(),
             "guid": change.guid,
             "content": memory.content_of(change),
             "gathered": now,
-            "state": "WAITING" if number < lanes else batches.PLANNED,
+            "state": approval.HELD if held else "WAITING" if number < sent else batches.PLANNED,
             "current": False,
             "retry_times": 0,
             "harvest_job_id": job.id,
@@ -283,8 +314,11 @@ def _store(session: Session, job: HarvestJob, prepared: Prepared) -> list[str]:
         }
         for number, change in enumerate(work)
     ]
+    approval.supersede(session, str(job.source_id), str(job.id))
     if rows:
         session.execute(sa.insert(HarvestObject), rows)
+        if held:
+            approval.hold(job)
     messages = problems.bounded(prepared.errors)
     if messages:
         session.execute(
@@ -294,7 +328,7 @@ def _store(session: Session, job: HarvestJob, prepared: Prepared) -> list[str]:
     if prepared.reading is not None:
         _note(session, str(job.source_id), prepared, prepared.reading)
     session.commit()
-    return [str(row["id"]) for row in rows[:lanes]]
+    return [str(row["id"]) for row in rows[:sent]]
 
 
 def _note(session: Session, source_id: str, prepared: Prepared, reading: Reading) -> None:

@@ -6,14 +6,17 @@ One instance serves all jobs, so it has no state; an exception that left it woul
 from __future__ import annotations
 
 import logging
+from typing import Any, cast
 
 from ckan import model
+from ckan import plugins as p
 from ckan.plugins import toolkit as tk
+from ckan.types import Action, Context, DataDict
 from ckanext.harvest import queue
 from ckanext.harvest.harvesters.base import HarvesterBase
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
 
-from ckanext.mlops import batches, gather, memory
+from ckanext.mlops import batches, gather, memory, watch
 from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.source_config import ConfigError
@@ -30,8 +33,22 @@ DESCRIPTION = (
 )
 
 
+@tk.chained_action
+def harvest_jobs_run(next_action: Action, context: Context, data_dict: DataDict) -> Any:
+    """Take back what killed workers left, then do what ckanext-harvest does."""
+    tk.check_access("harvest_jobs_run", context, data_dict)
+    watch.take_back()
+    return next_action(context, data_dict)
+
+
 class DvcHarvester(HarvesterBase):
     """Datasets of a DVC or git-lfs repository."""
+
+    p.implements(p.IActions)
+
+    def get_actions(self) -> dict[str, Action]:
+        """What `ckan harvester run` calls, with more care for what was interrupted."""
+        return {"harvest_jobs_run": cast(Action, harvest_jobs_run)}
 
     def info(self) -> dict[str, str]:
         """How the source form shows it."""
@@ -73,7 +90,8 @@ class DvcHarvester(HarvesterBase):
         """Like :meth:`gather_stage`, with the plan; None when the repository could not be read."""
         job_id = str(harvest_job.id)
         try:
-            return gather.gather(harvest_job, progress, wait=wait)
+            with watch.alive(queue.get_gather_routing_key(), job_id):
+                return gather.gather(harvest_job, progress, wait=wait)
         except (MlopsError, ConfigError) as error:
             self._gather_failed(job_id, batches.sentence(error))
         except Exception as error:
@@ -91,7 +109,8 @@ class DvcHarvester(HarvesterBase):
         """
         object_id, guid = str(harvest_object.id), str(harvest_object.guid)
         try:
-            outcome = batches.run(str(harvest_object.harvest_job_id), user_name(), first=object_id)
+            with watch.alive(queue.get_fetch_routing_key(), object_id):
+                outcome = batches.run(str(harvest_object.harvest_job_id), user_name(), first=object_id)
         except Exception as error:
             log.exception("Harvest object %s (%s): import failed", object_id, guid)
             self._import_failed(object_id, f"{guid}: {batches.sentence(error)}")

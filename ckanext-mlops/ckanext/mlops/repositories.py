@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from ckan.plugins import toolkit as tk
 from ckanext.mlops.catalog.text import line
 from ckanext.mlops.core.address import READING_BLOB_LIMIT, Credential, Policy
 from ckanext.mlops.core.errors import AddressRefused, RepositoryError
+from ckanext.mlops.core.limits import Limits
 from ckanext.mlops.core.naming import repository_key
 
 PREFIX = "ckanext.mlops.repository"
@@ -42,9 +44,22 @@ def policy(*, experiments: bool = False) -> Policy:
         allow_private_addresses=_parsed("allow_private_addresses", tk.asbool, default.allow_private_addresses),
         max_bytes=_parsed("max_bytes", int, default.max_bytes),
         timeout=_parsed("timeout", float, default.timeout),
+        max_refs=_parsed("max_refs", int, default.max_refs),
         blob_limit=READING_BLOB_LIMIT,
         experiments=experiments,
     )
+
+
+def limits() -> Limits:
+    """Bounds of reading: ``ckanext.mlops.repository.limit.<name>``, where errors give the name.
+
+    :raises Misconfigured: naming the option
+    """
+    values: dict[str, Any] = {}
+    for each in fields(Limits):
+        default: Any = each.default
+        values[each.name] = _parsed(f"limit.{each.name}", type(default), default)
+    return Limits(**values)
 
 
 def mirrors() -> Path:

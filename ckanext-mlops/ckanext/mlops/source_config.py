@@ -7,13 +7,15 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
+from ckanext.mlops.catalog.datasets import TITLE_FIELDS
 from ckanext.mlops.catalog.text import line
 
 MAX_CONFIG = 100_000
 MAX_ITEMS = 200
 MAX_ITEM = 500
+MAX_COMMITS = 100_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _SECRET_KEY = re.compile(r"token|passw|secret|api_?key|access_?key|private_?key|authorization|bearer", re.IGNORECASE)
 _SECRET_VALUE = re.compile(
@@ -23,7 +25,7 @@ _SECRET_VALUE = re.compile(
 # Long enough to be a key, and of nothing but the alphabet of keys. Globs are not held against it: a branch may be so.
 _KEY_LIKE = re.compile(r"[0-9a-fA-F]{32,}|(?=\w*[0-9])(?=\w*[A-Z])(?=\w*[a-z])\w{24,}")
 _GLOBS = ("branches", "git_tags", "include", "exclude")
-_RENAMED = {"tags": "git_tags", "private": "private_datasets", "groups": "groups_added"}
+_RENAMED = {"title": "title_template", "tags": "git_tags", "private": "private_datasets", "groups": "groups_added"}
 _REMEDY = (
     "the settings of a source can be read by everybody. Ask the operator to configure a credential "
     '(ckanext.mlops.credential.<name>.token and .hosts) and write {"credential": "<name>"} here'
@@ -43,9 +45,14 @@ class SourceConfig:
 
     :param branches: globs of branch names that are read; ``!release-*`` leaves out. ``git_tags`` likewise.
     :param experiments: also read DVC experiments
+    :param commits: also read that many commits of the default branch, or ``"all"`` that the chosen branches and tags
+        reach
     :param include: globs of stage addresses and output paths that become datasets; empty = all
     :param exclude: globs of those that do not
     :param subfolder: only what is below this folder of the repository
+    :param title_template: of the datasets, with any of ``{project}``, ``{stage}``, ``{folder}``, ``{repository}``
+    :param remote: name of the DVC remote that storage addresses lead to, in place of the default one
+    :param approval: a harvest writes nothing until a person approved its plan
     :param credential: name of a credential in the portal's configuration
     :param private_datasets: the datasets are seen by their organization only
     :param tags_added: CKAN tags, and ``groups_added`` CKAN groups, of every dataset
@@ -55,9 +62,13 @@ class SourceConfig:
     branches: tuple[str, ...] = ("*",)
     git_tags: tuple[str, ...] = ("*",)
     experiments: bool = False
+    commits: int | Literal["all"] = 0
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     subfolder: str = ""
+    title_template: str = ""
+    remote: str = ""
+    approval: bool = False
     credential: str = ""
     private_datasets: bool = False
     tags_added: tuple[str, ...] = ()
@@ -86,7 +97,7 @@ def parse(text: str | None, *, credentials: Iterable[str] | None = None) -> Sour
             f'credential: no credential named "{line(config.credential, 100)}" is configured in this portal; ask its '
             "operator, or leave the option out for a public repository"
         )
-    if not config.branches and not config.git_tags and not config.experiments:
+    if not any((config.branches, config.git_tags, config.experiments, config.commits)):
         raise ConfigError(
             'branches, git_tags: nothing would be read; give at least one glob, as in "branches": ["main"]'
         )
@@ -159,6 +170,25 @@ def _flag(key: str, value: Any) -> bool:
     return value
 
 
+def _commits(key: str, value: Any) -> int | Literal["all"]:
+    if value == "all":
+        return "all"
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COMMITS:
+        raise ConfigError(f'{key}: must be a number from 0 to {MAX_COMMITS:,}, or "all"')
+    return value
+
+
+def _template(key: str, value: Any) -> str:
+    text = _text(key, value)
+    unknown = sorted(set(re.findall(r"\{([^{}]*)\}", text)) - set(TITLE_FIELDS))
+    if unknown or re.sub(r"\{[^{}]*\}", "", text).strip("{}") != re.sub(r"\{[^{}]*\}", "", text):
+        names = ", ".join(f"{{{name}}}" for name in TITLE_FIELDS)
+        raise ConfigError(f"{key}: may hold {names} and words, no other braces")
+    if text and "{stage}" not in text:
+        raise ConfigError(f"{key}: needs {{stage}}, or every dataset would have the same title")
+    return text
+
+
 def _folder(key: str, value: Any) -> str:
     text = _text(key, value).strip("/")
     if ".." in text.split("/") or "\\" in text:
@@ -181,9 +211,13 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "branches": _texts,
     "git_tags": _texts,
     "experiments": _flag,
+    "commits": _commits,
     "include": _texts,
     "exclude": _texts,
     "subfolder": _folder,
+    "title_template": _template,
+    "remote": _text,
+    "approval": _flag,
     "credential": _name,
     "private_datasets": _flag,
     "tags_added": _texts,

@@ -22,6 +22,8 @@ from .weburl import file_page, repository_page
 
 MAX_RESOURCES = 500
 MAX_UPSTREAMS = 200
+#: What a template of titles may name.
+TITLE_FIELDS = ("project", "stage", "folder", "repository")
 NOT_IN_GIT = "not in Git, remote unreachable"
 _DIGITS = {"md5": 32, "md5-dos2unix": 32, "sha256": 64}
 _HEX = re.compile(r"[0-9a-fA-F]+(\.dir)?")
@@ -35,7 +37,7 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What the owner of a harvest source chose for its datasets."""
+    """What the owner of a harvest source chose for its datasets; ``title`` is a template of :data:`TITLE_FIELDS`."""
 
     owner_org: str = ""
     private: bool = False
@@ -43,6 +45,7 @@ class Options:
     groups: tuple[str, ...] = ()
     mlflow_server: str = ""
     mlflow_experiment: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,7 +230,7 @@ class _Writer:
             "id": naming.package_id(guid),
             "name": name,
             "type": "dataset",
-            "title": _title(self.repository, snapshot, stage),
+            "title": _title(self.repository, snapshot, stage, self.options.title),
             "notes": _notes(snapshot, stage),
             "url": repository_page(self.repository.url),
             "private": self.options.private,
@@ -296,13 +299,16 @@ def derived_from(found: list[dict[str, Any]]) -> list[dict[str, str]]:
     return list(entries.values())[:MAX_UPSTREAMS]
 
 
-def _title(repository: Repository, snapshot: Snapshot, stage: Stage) -> str:
+def _title(repository: Repository, snapshot: Snapshot, stage: Stage, template: str = "") -> str:
     project = text.readme_title(snapshot.readme) or text.title_of_name(repository.name)
-    folder = stage.address.rsplit("/", 1)[0] if "dvc.yaml:" in stage.address and "/" in stage.address else ""
-    if stage.kind == "stage" and stage.name and "dvc.yaml:" in stage.address:
-        label = f"{folder}/{stage.name}" if folder else stage.name
-    else:
-        label = stage.address.removesuffix(".dvc")
+    folder = stage.address.rsplit("/", 1)[0] if "/" in stage.address else ""
+    named = bool(stage.kind == "stage" and stage.name and "dvc.yaml:" in stage.address)
+    label = stage.name if named else stage.address.removesuffix(".dvc")
+    if template:
+        values = {"project": project, "stage": label, "folder": folder, "repository": repository.name}
+        title = re.sub(r"\{(\w+)\}", lambda match: str(values[match[1]]), template)
+        return text.line(title, text.MAX_TITLE)
+    label = f"{folder}/{label}" if named and folder else label
     return text.line(f"{project}: {label}", text.MAX_TITLE)
 
 

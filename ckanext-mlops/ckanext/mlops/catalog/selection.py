@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from ckanext.mlops.core.records import Snapshot, Stage
+from ckanext.mlops.core.records import Output, Remote, Snapshot, Stage
 
 
 def wanted(globs: Sequence[str]) -> tuple[str, ...]:
@@ -60,3 +60,45 @@ def _wanted(stage: Stage, include: Sequence[str], exclude: Sequence[str], subfol
     if include and not any(fnmatchcase(name, glob) for name in names for glob in include):
         return False
     return not any(fnmatchcase(name, glob) for name in names for glob in exclude)
+
+
+def stored_in(snapshots: Iterable[Snapshot], name: str) -> tuple[list[Snapshot], list[str]]:
+    """The snapshots with the storage addresses of the remote ``name`` for what the default remote stores.
+
+    Also the names of the revisions that have no such remote; nothing is changed there.
+    """
+    memo: dict[tuple[int, str, str], tuple[Stage, Stage]] = {}
+    found, without = [], list[str]()
+    for snapshot in snapshots:
+        chosen = next((remote for remote in snapshot.remotes if remote.name == name), None)
+        default = next((remote for remote in snapshot.remotes if remote.default), None)
+        if chosen is None:
+            without += [revision.name for revision in snapshot.revisions]
+        if chosen is None or default is None or chosen == default:
+            found.append(snapshot)
+            continue
+        stages = []
+        for stage in snapshot.stages:
+            key = (id(stage), default.url, chosen.url)
+            if key not in memo:
+                memo[key] = (stage, _moved(stage, default, chosen))
+            stages.append(memo[key][1])
+        found.append(replace(snapshot, stages=tuple(stages)))
+    return found, without
+
+
+def _moved(stage: Stage, default: Remote, chosen: Remote) -> Stage:
+    return replace(stage, outs=tuple(_out(out, default, chosen) for out in stage.outs))
+
+
+def _out(out: Output, default: Remote, chosen: Remote) -> Output:
+    if out.remote != default.name or not out.storage.startswith(default.url):
+        return out
+    by_path = chosen.version_aware or chosen.worktree
+    if by_path != (default.version_aware or default.worktree):
+        return out if not by_path else replace(out, remote=chosen.name, storage=_below(chosen, out.path))
+    return replace(out, remote=chosen.name, storage=_below(chosen, out.storage.removeprefix(default.url)))
+
+
+def _below(remote: Remote, path: str) -> str:
+    return f"{remote.url.rstrip('/')}/{path.lstrip('/')}" if remote.url else path.lstrip("/")

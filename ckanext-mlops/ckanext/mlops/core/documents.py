@@ -84,7 +84,7 @@ class DocumentParser:
         :raises ContentError: it is not YAML or larger than a limit
         """
         if text.count("\n") > self.limits.lines:
-            raise ContentError(f"more than {self.limits.lines} lines", remedy="split the file")
+            raise ContentError(f"more than {self.limits.lines} lines (limit: lines)", remedy="split the file")
         try:
             return self._by_blocks(text)
         except (_Unusual, ContentError):
@@ -112,7 +112,7 @@ class DocumentParser:
         :raises ContentError: it is not YAML or larger than a limit
         """
         if text.count("\n") > self.limits.lines:
-            raise ContentError(f"more than {self.limits.lines} lines", remedy="split the file")
+            raise ContentError(f"more than {self.limits.lines} lines (limit: lines)", remedy="split the file")
         try:
             if len(text) > 500:
                 return self._sections(text)
@@ -123,7 +123,9 @@ class DocumentParser:
 
     def _count(self, blocks: dict[str, Block]) -> None:
         if len(blocks) > self.limits.stages:
-            raise ContentError(f"more than {self.limits.stages} stages", remedy="split the pipeline into folders")
+            raise ContentError(
+                f"more than {self.limits.stages} stages (limit: stages)", remedy="split the pipeline into folders"
+            )
 
     def _sections(self, text: str) -> dict[str, Any]:
         result: dict[str, Any] = {}

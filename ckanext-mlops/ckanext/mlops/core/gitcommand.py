@@ -174,7 +174,9 @@ def _collect(
 
 def _check_time(deadline: float, what: str) -> None:
     if time.monotonic() > deadline:
-        raise FetchFailed(f"{what}: Git did not finish in the time allowed; raise the time limit or try again later.")
+        raise FetchFailed(
+            f"{what}: Git did not finish in the time allowed (limit: timeout); raise the time limit or try again later."
+        )
 
 
 def _wrapper(memory: int, max_file: int | None) -> list[str]:

@@ -142,7 +142,9 @@ class GitObjects:
         except GitError:
             lines = self._walk(tips, most)
         if len(lines) > self.limits.commits:
-            raise LimitExceeded(f"more than {self.limits.commits} commits; read branches and tags only, or a range")
+            raise LimitExceeded(
+                f"more than {self.limits.commits} commits (limit: commits); read branches and tags only, or a range"
+            )
         return lines
 
     def _rev_list(self, tips: Sequence[str], most: int) -> list[str]:
@@ -184,7 +186,7 @@ class GitObjects:
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:
-            raise LimitExceeded(f"reading took more than {self.limits.seconds:g} seconds")
+            raise LimitExceeded(f"reading took more than {self.limits.seconds:g} seconds (limit: seconds)")
 
     def read(self, oids: Iterable[str], max_bytes: int) -> Iterator[GitObject]:
         """The objects, in the order asked; those above ``max_bytes`` are of kind ``large`` and not read.

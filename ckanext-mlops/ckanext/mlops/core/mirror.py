@@ -345,7 +345,7 @@ class _Job:
     def _too_many_refs(self, count: int) -> LimitExceeded:
         return LimitExceeded(
             f"{self.source.url}: it has {count:,} branches, tags and experiments, more than the limit of "
-            f"{self.policy.max_refs:,}; the operator can raise it."
+            f"{self.policy.max_refs:,} (limit: max_refs); the operator can raise it."
         )
 
     def _failure(self, error: GitError) -> FetchFailed | LimitExceeded:

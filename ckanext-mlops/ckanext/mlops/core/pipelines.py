@@ -192,7 +192,7 @@ class PipelineReader:
     def limits_check(self, result: Pipeline, file: str) -> None:
         """Refuse more stages than the limit."""
         if len(result.shapes) > self.limits.stages:
-            raise ContentError(f"more than {self.limits.stages} stages", path=file)
+            raise ContentError(f"more than {self.limits.stages} stages (limit: stages)", path=file)
 
     def _unknown(self, top: Mapping[str, Any], file: str, result: Pipeline) -> None:
         for key in top:

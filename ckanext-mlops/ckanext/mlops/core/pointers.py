@@ -54,7 +54,7 @@ class PointerReader:
         if known is not None:
             return known
         if depth > self.limits.depth:
-            raise TooManyFolders(f"folders nest deeper than {self.limits.depth}")
+            raise TooManyFolders(f"folders nest deeper than {self.limits.depth} (limit: depth)")
         folder = self.trees.folder(oid)
         self._load(folder.files.values())
         here = tuple(
@@ -68,7 +68,7 @@ class PointerReader:
                 (f"{name}/{below}" if below else name, pointers) for below, pointers in self._folder(child, depth + 1)
             )
             if len(found) > self.limits.stages:
-                raise TooManyFolders(f"more than {self.limits.stages} folders hold git-lfs pointers")
+                raise TooManyFolders(f"more than {self.limits.stages} folders hold git-lfs pointers (limit: stages)")
         result = tuple(found)
         self._below[oid] = result
         return result

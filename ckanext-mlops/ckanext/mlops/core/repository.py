@@ -180,7 +180,8 @@ def _select(objects: GitObjects, selection: Selection, limits: Limits) -> list[t
             total += 1
             if total > limits.refs:
                 raise LimitExceeded(
-                    f"more than {limits.refs} branches and tags are selected; name those that matter by globs"
+                    f"more than {limits.refs} branches and tags are selected (limit: refs); "
+                    "name those that matter by globs"
                 )
     return [one for kind in kinds for one in result[kind]]
 

@@ -156,12 +156,14 @@ def _check_depth(text: str, limits: Limits) -> None:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > limits.yaml_depth:
-                    raise ContentError(f"nested deeper than {limits.yaml_depth} levels", line=_line(event))
+                    raise ContentError(
+                        f"nested deeper than {limits.yaml_depth} levels (limit: yaml_depth)", line=_line(event)
+                    )
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             nodes += 1
             if nodes > 2 * limits.yaml_nodes:
-                raise ContentError(f"more than {limits.yaml_nodes} values")
+                raise ContentError(f"more than {limits.yaml_nodes} values (limit: yaml_nodes)")
     finally:
         composer.dispose()
 
@@ -188,14 +190,18 @@ class _Builder:
     def build(self, node: Any, depth: int) -> Any:
         self.left -= 1
         if self.left < 0:
-            raise ContentError(f"expands to more than {self.limits.yaml_nodes} values", line=_line(node))
+            raise ContentError(
+                f"expands to more than {self.limits.yaml_nodes} values (limit: yaml_nodes)", line=_line(node)
+            )
         kind, tag = node.__class__, node.tag
         if kind is yaml.ScalarNode:
             if tag == "plain":
                 return self.plain(node.value)
             return node.value if tag == "text" else self._tagged(node)
         if depth >= self.limits.yaml_depth:
-            raise ContentError(f"nested deeper than {self.limits.yaml_depth} levels", line=_line(node))
+            raise ContentError(
+                f"nested deeper than {self.limits.yaml_depth} levels (limit: yaml_depth)", line=_line(node)
+            )
         if kind is yaml.SequenceNode:
             if tag not in ("text", _TAG + "seq"):
                 raise ContentError(f"unknown tag {tag[:80]}", line=_line(node), remedy="remove the tag")

@@ -291,7 +291,11 @@ class SnapshotReader:
         self.largest = max(self.largest, len(item.parts))
         stages.extend(item.pointers)
         if len(stages) > self.limits.stages:
-            problems.append(Problem(f"more than {self.limits.stages} stages; the rest is not read", revision=revision))
+            problems.append(
+                Problem(
+                    f"more than {self.limits.stages} stages (limit: stages); the rest is not read", revision=revision
+                )
+            )
             stages = stages[: self.limits.stages]
         metrics = tuple(self._sections.metrics(item, problems))
         return Snapshot(

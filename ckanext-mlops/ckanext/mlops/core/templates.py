@@ -76,7 +76,7 @@ def resolve(
         try:
             made += _expected(entry, limits.generated)
             if made > limits.generated:
-                raise ContentError(f"foreach and matrix make more than {limits.generated} stages")
+                raise ContentError(f"foreach and matrix make more than {limits.generated} stages (limit: generated)")
             names = list(entry.get_generated_names()) if hasattr(entry, "get_generated_names") else [str(group)]
             for name in names:
                 resolved = resolver.resolve_one(name)[name]

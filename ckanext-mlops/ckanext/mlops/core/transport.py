@@ -155,7 +155,7 @@ def failure(error: GitError, source: Source, policy: Policy) -> FetchFailed | Li
 def too_large(source: Source, policy: Policy) -> LimitExceeded:
     """The repository is over ``max_bytes``."""
     return LimitExceeded(
-        f"{source.url}: the repository is larger than {policy.max_bytes:,} bytes; "
+        f"{source.url}: the repository is larger than {policy.max_bytes:,} bytes (limit: max_bytes); "
         f"the operator can raise the limit, or its large files can move to DVC."
     )
 
