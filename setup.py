@@ -59,6 +59,9 @@ setup(
             "mlops=ckanext.mlops.plugin:MlopsPlugin",
             "dvc_harvester=ckanext.mlops.harvester:DvcHarvester",
         ],
+        # Found by MLflow where models are trained; they import nothing of CKAN.
+        "mlflow.dataset_source": ["ckan_dvc=ckanext.mlops.training.source:CkanDvcSource"],
+        "mlflow.run_context_provider": ["ckan_dvc=ckanext.mlops.training.context:DvcContext"],
         "babel.extractors": ["ckan=ckan.lib.extract:extract_ckan"],
     },
 )

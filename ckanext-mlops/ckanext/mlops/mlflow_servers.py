@@ -17,7 +17,9 @@ from typing import TypeVar
 from ckan.plugins import toolkit as tk
 
 from ckanext.mlops.core.errors import MlflowError
-from ckanext.mlops.core.mlflow import MlflowClient, Server
+from ckanext.mlops.core.mlflow import MlflowClient, Reader, Server
+from ckanext.mlops.core.mlflow_files import FileStore
+from ckanext.mlops.core.mlflow_folder import LocalTree
 
 PREFIX = "ckanext.mlops.mlflow"
 #: Seconds that a person waits for MLflow in a page or an API call.
@@ -32,9 +34,7 @@ class NotConfigured(MlflowError):
 
 def names() -> list[str]:
     """Names of the configured servers, in the order of the configuration."""
-    listed = os.environ.get(_variable(f"{PREFIX}.servers"))
-    found = listed.split() if listed is not None else tk.aslist(tk.config.get(f"{PREFIX}.servers"))
-    return list(dict.fromkeys(str(name) for name in found))
+    return list(dict.fromkeys(str(name) for name in _whole("servers")))
 
 
 def server(name: str) -> Server:
@@ -53,9 +53,11 @@ def server(name: str) -> Server:
         raise NotConfigured(
             f"MLflow server '{name[:60]}': a name in {PREFIX}.servers is made of lower-case letters, digits, - and _."
         )
-    uri = _option(name, "uri")
-    if not uri:
-        raise NotConfigured(f"MLflow server {name}: the option {PREFIX}.{name}.uri is not set.")
+    uri, folder = _option(name, "uri"), _folder(name)
+    if not uri and not folder:
+        raise NotConfigured(
+            f"MLflow server {name}: the option {PREFIX}.{name}.uri is not set (nor {PREFIX}.{name}.folder)."
+        )
     try:
         return Server(
             name,
@@ -70,6 +72,7 @@ def server(name: str) -> Server:
             client_key=_file(name, "client_key"),
             timeout=_parsed(name, "timeout", _positive, 20.0),
             max_bytes=_parsed(name, "max_bytes", int, 64 * 1024**2),
+            folder=folder,
         )
     except NotConfigured:
         raise
@@ -90,12 +93,14 @@ def find(name: str) -> Server | None:
         return None
 
 
-def client(name: str, *, interactive: bool = False) -> MlflowClient:
+def client(name: str, *, interactive: bool = False) -> Reader:
     """A reader of the server; ``interactive`` gives up early, because a person is waiting.
 
     :raises NotConfigured: as :func:`server`
     """
     found = server(name)
+    if found.folder:
+        return FileStore(LocalTree(found.folder), name)
     if interactive:
         return MlflowClient(replace(found, timeout=min(found.timeout, INTERACTIVE_TIMEOUT)), retries=0)
     return MlflowClient(found)
@@ -106,8 +111,29 @@ def _option(name: str, option: str) -> str:
     return str(os.environ.get(_variable(key)) or tk.config.get(key) or "").strip()
 
 
+def _whole(option: str) -> list[str]:
+    """An option that is no server's own: a list."""
+    text = os.environ.get(_variable(f"{PREFIX}.{option}"))
+    return text.split() if text is not None else list(tk.aslist(tk.config.get(f"{PREFIX}.{option}")))
+
+
 def _variable(key: str) -> str:
     return key.replace(".", "__").upper()
+
+
+def _folder(name: str) -> Path | None:
+    """The file store's folder: below one of the configured roots, wherever symbolic links lead."""
+    text = _option(name, "folder")
+    if not text:
+        return None
+    key, roots = f"{PREFIX}.{name}.folder", _whole("roots")
+    try:
+        folder = Path(text).resolve(strict=True)
+    except OSError:
+        raise NotConfigured(f"MLflow server {name}: the folder of the option {key} does not exist.") from None
+    if not any(folder.is_relative_to(Path(root).resolve()) for root in roots):
+        raise NotConfigured(f"MLflow server {name}: the folder of the option {key} is below none of {PREFIX}.roots.")
+    return folder
 
 
 def _file(name: str, option: str) -> Path | None:

@@ -6,6 +6,7 @@ import base64
 import logging
 
 import pytest
+from ckan.plugins import toolkit as tk
 
 from ckanext.mlops import mlflow_servers
 
@@ -33,7 +34,7 @@ def test_the_environment_wins_over_the_file(configure, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "the option ckanext.mlops.mlflow.lab.uri is not set"),
+        ({}, "the option ckanext.mlops.mlflow.lab.uri is not set (nor"),
         ({"uri": "ftp://x"}, "uri must be an http or https address"),
         ({"uri": "http://me:pw@host"}, "uri holds credentials"),
         ({"uri": "http://host", "timeout": "soon"}, "ckanext.mlops.mlflow.lab.timeout has no valid value"),
@@ -101,3 +102,44 @@ def test_the_password_goes_to_the_server_and_nowhere_else(
     for answer in answers:
         assert secret not in str(answer)
         assert sent not in str(answer)
+
+
+@pytest.fixture
+def file_store(configure, tmp_path, monkeypatch):
+    """A file store of one experiment with one run, configured as ``files``."""
+    run = tmp_path / "stores" / "mlruns" / "7" / "abc"
+    (run / "metrics").mkdir(parents=True)
+    (run.parent / "meta.yaml").write_text("experiment_id: '7'\nname: from files\nlifecycle_stage: active\n")
+    meta = ("run_id: abc", "experiment_id: '7'", "run_name: first", "status: 3", "start_time: 1600000000000")
+    (run / "meta.yaml").write_text("\n".join(meta) + "\n")
+    (run / "metrics" / "acc").write_text("1 0.75 0\n")
+    monkeypatch.setitem(tk.config, "ckanext.mlops.mlflow.roots", [str(tmp_path / "stores")])
+    configure("files", folder=str(tmp_path / "stores" / "mlruns"))
+    return run
+
+
+def test_a_file_store_is_a_server_like_another(api, people, dataset, file_store, sync):
+    [server] = api("mlops_server_list", people.member)
+    assert (server["name"], server["healthy"]) == ("files", True)
+    made = api("mlops_link_create", people.editor, id="titanic", server="files", kind="experiment", target="from files")
+    assert (made["target"], made["run_count"], made["page"]) == ("7", 1, None)
+    assert sync("files")["errors"] == []
+    [run] = api("mlops_run_list", id="titanic")["results"]
+    assert (run["name"], run["metrics"], run["page"]) == ("first", {"acc": 0.75}, None)
+    meta = (file_store / "meta.yaml").read_text()
+    (file_store / "meta.yaml").write_text(meta + "lifecycle_stage: deleted\n")
+    assert sync("files")["errors"] == []
+    [run] = api("mlops_run_list", id="titanic")["results"]
+    assert run["lifecycle_stage"] == "deleted"
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_file_store_outside_of_the_roots_is_refused(configure, tmp_path, monkeypatch, inside):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "stores").mkdir()
+    (tmp_path / "stores" / "link").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setitem(tk.config, "ckanext.mlops.mlflow.roots", [str(tmp_path / "stores")])
+    configure("files", folder=str(tmp_path / ("stores/link" if inside else "elsewhere")))
+    with pytest.raises(mlflow_servers.NotConfigured, match="is below none of") as caught:
+        mlflow_servers.client("files")
+    assert str(tmp_path) not in str(caught.value)

@@ -67,9 +67,10 @@ _RETRIED = {429, 500, 502, 503, 504}
 
 @dataclass(frozen=True)
 class Server:
-    """A configured server. ``repr`` shows neither its address nor a secret.
+    """A configured server, or a file store. ``repr`` shows neither its address nor a secret.
 
     :param uri: address that this machine uses, with the path prefix if there is one, without credentials
+    :param folder: of a file store, in place of ``uri``; nothing answers for it, and it has no pages
     :param public_url: address for people's browsers; that of ``uri`` when empty
     :param ca_bundle: certificates to trust in place of the system's
     :param client_cert: PEM file of a client certificate, ``client_key`` its key when that is a file of its own
@@ -79,7 +80,7 @@ class Server:
     """
 
     name: str
-    uri: str = field(repr=False)
+    uri: str = field(default="", repr=False)
     public_url: str = field(default="", repr=False)
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
@@ -90,9 +91,11 @@ class Server:
     client_key: Path | None = None
     timeout: float = 20.0
     max_bytes: int = 64 * 1024**2
+    folder: Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        for option, text in (("uri", self.uri), ("public_url", self.public_url or self.uri)):
+        addresses = [] if self.folder else [("uri", self.uri)]
+        for option, text in [*addresses, *([("public_url", self.public_url)] if self.public_url else [])]:
             try:
                 parts = urlsplit(text)
                 sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -107,7 +110,7 @@ class Server:
 
     @property
     def page_root(self) -> str:
-        """Address of the user interface, without a slash at the end."""
+        """Address of the user interface, without a slash at the end; ``""`` for a file store without one."""
         return (self.public_url or self.uri).rstrip("/")
 
 
@@ -122,17 +125,20 @@ class Health:
 
 
 def experiment_page(server: Server, experiment_id: str) -> str:
-    """Address of the experiment in MLflow's user interface."""
-    return f"{server.page_root}/#/experiments/{quote(experiment_id, safe='')}"
+    """Address of the experiment in MLflow's user interface; ``""`` where there is none."""
+    return f"{server.page_root}/#/experiments/{quote(experiment_id, safe='')}" if server.page_root else ""
 
 
 def run_page(server: Server, run: Run) -> str:
-    """Address of the run in MLflow's user interface."""
-    return f"{experiment_page(server, run.experiment_id)}/runs/{quote(run.run_id, safe='')}"
+    """Address of the run in MLflow's user interface; ``""`` where there is none."""
+    page = experiment_page(server, run.experiment_id)
+    return f"{page}/runs/{quote(run.run_id, safe='')}" if page else ""
 
 
 def model_page(server: Server, name: str, version: str = "") -> str:
-    """Address of a registered model, or one version of it, in MLflow's user interface."""
+    """Address of a registered model, or one version of it, in MLflow's user interface; ``""`` where there is none."""
+    if not server.page_root:
+        return ""
     page = f"{server.page_root}/#/models/{quote(name, safe='')}"
     return f"{page}/versions/{quote(version, safe='')}" if version else page
 

@@ -28,12 +28,12 @@ class Servers:
     def experiment_page(self, server: str, experiment_id: str) -> str | None:
         """Address of the experiment for a browser; None for a server that is no longer configured."""
         found = self._servers.get(server)
-        return reader.experiment_page(found, experiment_id) if found else None
+        return (reader.experiment_page(found, experiment_id) or None) if found else None
 
     def run_page(self, server: str, experiment_id: str, run_id: str) -> str | None:
         """Address of the run for a browser; None for a server that is no longer configured."""
         found = self._servers.get(server)
-        return reader.run_page(found, reader.Run(run_id, experiment_id)) if found else None
+        return (reader.run_page(found, reader.Run(run_id, experiment_id)) or None) if found else None
 
     def stale(self, server: str, facts_at: datetime.datetime | None) -> str:
         """Why the copied facts may be out of date: ``not configured``, ``away``, ``never copied``, ``old``, nothing."""

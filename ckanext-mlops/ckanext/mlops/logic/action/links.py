@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops import activity, mlflow_servers, mlflow_sync
 from ckanext.mlops.core.errors import MlflowError
-from ckanext.mlops.core.mlflow import MlflowClient
+from ckanext.mlops.core.mlflow import Reader
 from ckanext.mlops.logic import schema
 from ckanext.mlops.logic.mlflow_dictize import Servers, experiment_dict, iso, link_dict, run_dict
 from ckanext.mlops.model import Link, Version, links
@@ -196,9 +196,9 @@ def _check_version(session: Session, package: model.Package, version_id: str | N
             raise tk.ValidationError({"version": [tk._("This dataset has no such version; see mlops_version_list.")]})
 
 
-def _experiment_target(session: Session, client: MlflowClient, target: str) -> str:
+def _experiment_target(session: Session, client: Reader, target: str) -> str:
     """Id of the experiment, its facts copied."""
-    name = client.server.name
+    name = client.name
     try:
         found = mlflow_sync.find_experiment(client, target)
         if found:
@@ -214,9 +214,9 @@ def _experiment_target(session: Session, client: MlflowClient, target: str) -> s
     )
 
 
-def _run_target(session: Session, client: MlflowClient, target: str) -> str:
+def _run_target(session: Session, client: Reader, target: str) -> str:
     """Id of the run, its facts copied."""
-    name = client.server.name
+    name = client.name
     try:
         found = client.run(target) if _RUN_ID.fullmatch(target) else None
         if found:

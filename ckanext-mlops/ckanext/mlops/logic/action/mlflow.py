@@ -11,7 +11,7 @@ from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
 from ckanext.mlops import mlflow_schedule, mlflow_servers, mlflow_sync
-from ckanext.mlops.core.mlflow import Health, MlflowClient
+from ckanext.mlops.core.mlflow import Health, Reader
 from ckanext.mlops.logic import schema
 from ckanext.mlops.logic.action.links import declared_links, package_of
 from ckanext.mlops.logic.mlflow_dictize import Servers, iso, run_dict
@@ -173,7 +173,7 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     }
 
 
-def _configured(name: str) -> MlflowClient | Health:
+def _configured(name: str) -> Reader | Health:
     """Made in the request's thread, which knows the configuration."""
     try:
         return mlflow_servers.client(name, interactive=True)
@@ -181,7 +181,7 @@ def _configured(name: str) -> MlflowClient | Health:
         return Health(name, "refused", detail=str(error))
 
 
-def _health(client: MlflowClient | Health) -> Health:
+def _health(client: Reader | Health) -> Health:
     return client if isinstance(client, Health) else client.health()
 
 

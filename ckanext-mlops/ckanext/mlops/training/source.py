@@ -1,0 +1,237 @@
+"""``ckan+dvc://``, the MLflow dataset source of data in a portal (``mlflow.dataset_source``).
+
+The address of the dataset's page, ``ckan+dvc`` in place of ``https`` (``ckan+dvc+http`` for ``http``), with ``@`` and a
+branch, tag, commit or version id where it is not the current state, and the file's path behind it:
+
+    ckan+dvc://portal.example.org/dataset/titanic-prepare@v1.0.0/data/train_prepared.csv
+
+Given as text, it is completed once, when MLflow resolves it: the portal is asked which version that is and which hash
+the file has there. Given by :func:`tracked`, everything is known from the work tree, and no portal is asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import warnings
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import requests
+from mlflow.data.dataset_source import DatasetSource
+
+from ckanext.mlops.core.mlflow_records import clean_text
+from ckanext.mlops.training import addresses
+from ckanext.mlops.training.worktree import WorkTree
+
+SCHEMES = {"ckan+dvc": "https", "ckan+dvc+http": "http"}
+#: API token for portals and datasets that are not public.
+TOKEN = "CKAN_TOKEN"  # noqa: S105 - the name of a variable
+_TIMEOUT = 20
+_PAGE = re.compile(r"(?P<prefix>.*)/dataset/(?P<name>[^/@]+)(?:@(?P<revision>[^/]+))?(?:/(?P<path>.+))?")
+
+
+@dataclass(frozen=True)
+class CkanDvcSource(DatasetSource):
+    """Data of a dataset in a portal; all that is not known is ``""``.
+
+    :param portal: its address, as https or http
+    :param dataset: id or name
+    :param version: id of the dataset's version in the portal
+    :param revision: branch, tag or commit that was asked for
+    :param path: of the file or folder, from the repository's root
+    :param md5: DVC's hash, with ``.dir`` for a folder
+    :param repository: where DVC tracks it
+    """
+
+    portal: str = ""
+    dataset: str = ""
+    version: str = ""
+    revision: str = ""
+    path: str = ""
+    md5: str = ""
+    repository: str = ""
+
+    @property
+    def digest(self) -> str | None:
+        """For ``mlflow.data.from_*(…, digest=…)``: DVC's hash in place of MLflow's, which covers only the first rows.
+
+        None, so that MLflow computes its own, where the hash is not known.
+        """
+        return self.md5 or None
+
+    @property
+    def uri(self) -> str:
+        """``ckan+dvc://…``; the path of the file where no portal is known."""
+        if not self.portal or not self.dataset:
+            return self.path
+        scheme, rest = self.portal.split("://", 1)
+        at = self.version or self.revision
+        address = f"{'ckan+dvc' if scheme == 'https' else 'ckan+dvc+http'}://{rest}/dataset/{quote(self.dataset)}"
+        return address + (f"@{quote(at, safe='')}" if at else "") + (f"/{quote(self.path)}" if self.path else "")
+
+    @property
+    def page(self) -> str:
+        """The dataset's page; ``""`` where no portal is known."""
+        return addresses.dataset_page(self.portal, self.dataset)
+
+    def load(self, dst_path: str | None = None) -> str:
+        """Download the file into a folder (a temporary one without ``dst_path``) and return its path.
+
+        Its bytes are checked against the hash.
+
+        :raises ValueError: the portal does not have this file, or has other bytes
+        """
+        url = self._download_url()
+        folder = Path(dst_path or tempfile.mkdtemp(prefix="mlops-"))
+        target = folder / Path(self.path or "data").name
+        digest = hashlib.md5(usedforsecurity=False)
+        with requests.get(url, headers=self._headers(url), timeout=_TIMEOUT, stream=True) as answer:
+            answer.raise_for_status()
+            with target.open("wb") as file:
+                for chunk in answer.iter_content(1 << 20):
+                    digest.update(chunk)
+                    file.write(chunk)
+        if self.md5 and digest.hexdigest() != self.md5:
+            target.unlink()
+            raise ValueError(f"{self.uri}: the portal gives other bytes than those with the hash {self.md5}.")
+        return str(target)
+
+    def to_dict(self) -> dict[str, str]:
+        """What MLflow keeps: all that is known, and ``uri`` and ``page`` for people and other tools."""
+        found = asdict(self) | {"uri": self.uri, "page": self.page}
+        return {name: value for name, value in found.items() if value}
+
+    @classmethod
+    def from_dict(cls, source_dict: dict[Any, Any]) -> CkanDvcSource:
+        """The source that :meth:`to_dict` wrote."""
+        names = {item.name for item in fields(cls)}
+        return cls(**{name: str(value) for name, value in source_dict.items() if name in names})
+
+    @staticmethod
+    def _get_source_type() -> str:
+        return "ckan_dvc"
+
+    @staticmethod
+    def _can_resolve(raw_source: Any) -> bool:
+        return isinstance(raw_source, str) and raw_source.split("://", 1)[0] in SCHEMES
+
+    @classmethod
+    def _resolve(cls, raw_source: str) -> CkanDvcSource:
+        return parse(raw_source).completed()
+
+    def completed(self) -> CkanDvcSource:
+        """With the version and the hash that the portal knows; as it is, with a warning, when it does not answer."""
+        try:
+            found = self._version()
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            warnings.warn(
+                f"{self.uri}: the portal does not say which version this is ({type(error).__name__}); the run is "
+                f"logged without its hash. Is {addresses.VARIABLE} right, and {TOKEN} set for a private dataset?",
+                stacklevel=2,
+            )
+            return self
+        if found is None:
+            raise ValueError(f"{self.uri}: the dataset has no version '{self.revision or 'current'}'.")
+        facts = found.get("facts") or {}
+        outs = {str(out.get("path")): str(out.get("hash") or "") for out in facts.get("outs") or ()}
+        path = self.path or (next(iter(outs)) if len(outs) == 1 else "")
+        if path and path not in outs:
+            raise ValueError(
+                f"{self.uri}: this version has no file {path}; it has {', '.join(sorted(outs)) or 'none'}."
+            )
+        return CkanDvcSource(
+            portal=self.portal,
+            dataset=self.dataset,
+            version=str(found["id"]),
+            revision=self.revision,
+            path=path,
+            md5=outs.get(path, ""),
+            repository=self.repository,
+        )
+
+    def _version(self) -> dict[str, Any] | None:
+        wanted = self.revision
+        if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", wanted):
+            shown: dict[str, Any] = self._action("mlops_version_show", id=wanted)
+            return shown
+        offset = 0
+        while True:
+            page = self._action("mlops_version_list", id=self.dataset, limit="100", offset=str(offset))
+            for version in page["results"]:
+                names = {ref["name"] for ref in version["refs"]} | {version["commit"]}
+                if version["current"] if not wanted else wanted in names or _is_commit(wanted, version["commit"]):
+                    found: dict[str, Any] = version
+                    return found if "facts" in found else self._action("mlops_version_show", id=found["id"])
+            offset += 100
+            if offset >= page["count"]:
+                return None
+
+    def _download_url(self) -> str:
+        package = self._action("package_show", id=self.dataset)
+        for resource in package["resources"]:
+            if self.path in ("", resource.get("dvc_path")) and (not self.md5 or resource.get("hash") == self.md5):
+                return str(resource["url"])
+        raise ValueError(
+            f"{self.uri}: no file of the dataset's current state is this one; use 'dvc get' for older ones."
+        )
+
+    def _action(self, name: str, **arguments: str) -> Any:
+        url = f"{self.portal}/api/3/action/{name}"
+        answer = requests.get(url, arguments, headers=self._headers(url), timeout=_TIMEOUT, allow_redirects=False)
+        answer.raise_for_status()
+        return answer.json()["result"]
+
+    def _headers(self, url: str) -> dict[str, str]:
+        token = os.environ.get(TOKEN, "")
+        # To the portal of the environment and to no other: a run's source can name any.
+        own = addresses.portal()
+        return {"Authorization": token} if token and own and (url + "/").startswith(own + "/") else {}
+
+
+def parse(uri: str) -> CkanDvcSource:
+    """What a ``ckan+dvc://`` address says by itself.
+
+    :raises ValueError: it is none
+    """
+    parts = urlsplit(uri)
+    found = _PAGE.fullmatch(parts.path)
+    if parts.scheme not in SCHEMES or not parts.hostname or "@" in parts.netloc or not found:
+        raise ValueError(
+            f"{clean_text(uri, 200)!r} is no address of a dataset: ckan+dvc://portal.example.org/dataset/NAME[@VERSION][/PATH]"
+        )
+    return CkanDvcSource(
+        portal=f"{SCHEMES[parts.scheme]}://{parts.netloc}{found['prefix']}",
+        dataset=unquote(found["name"]),
+        revision=unquote(found["revision"] or ""),
+        path=unquote(found["path"] or ""),
+    )
+
+
+def tracked(path: str | Path) -> CkanDvcSource:
+    """The source of a file or folder that DVC tracks; see :func:`ckanext.mlops.training.tracked`."""
+    place = Path(path).absolute()
+    tree = WorkTree.find(place.parent)
+    if tree is None:
+        raise ValueError(f"{path} is not in a Git work tree that uses DVC.")
+    relative = place.relative_to(tree.root.absolute()).as_posix()
+    found = tree.output(relative)
+    if found is None:
+        raise ValueError(f"{path} is not tracked by DVC as a whole; 'dvc add {path}', or name what is tracked.")
+    if not tree.unchanged(found, budget=2**63)[0]:
+        raise ValueError(f"{path} is not what DVC has on record; run 'dvc repro' or 'dvc commit' first.")
+    return CkanDvcSource(
+        portal=addresses.portal(),
+        dataset=addresses.dataset_id(tree.repository, found.address),
+        path=relative,
+        md5=found.hash,
+        repository=tree.repository,
+    )
+
+
+def _is_commit(wanted: str, commit: str) -> bool:
+    return bool(re.fullmatch(r"[0-9a-f]{7,40}", wanted)) and commit.startswith(wanted)
