@@ -40,6 +40,18 @@ def mlops_version_diff(context: Context, data_dict: DataDict) -> AuthResult:
 
 
 @tk.auth_allow_anonymous_access
+def mlops_ref_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the dataset."""
+    return _may("package_show", context, data_dict["id"])
+
+
+@tk.auth_allow_anonymous_access
+def mlops_repository_show(context: Context, data_dict: DataDict) -> AuthResult:
+    """Everybody: the answer holds what the reader may see, and is "not found" where that is nothing."""
+    return {"success": True}
+
+
+@tk.auth_allow_anonymous_access
 def mlops_link_list(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may see the dataset."""
     return _may("package_show", context, data_dict["id"])

@@ -77,6 +77,12 @@ def version_diff(not_empty: Validator, unicode_safe: Validator) -> Schema:
 
 
 @validator_args
+def ref_list(not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory) -> Schema:
+    """``id`` of a dataset, ``limit`` of refs."""
+    return {"id": [not_empty, unicode_safe], "limit": [default(200), between(1, MAX_PAGE)]}
+
+
+@validator_args
 def lineage_show(
     not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory, one_of: ValidatorFactory
 ) -> Schema:

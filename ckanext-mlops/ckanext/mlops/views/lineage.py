@@ -1,132 +1,99 @@
-"""The Lineage tab of a dataset: a graph, and the same content as a table that needs no JavaScript."""
+"""Pages of lineage: of a dataset, a file of it, a version of it; and the same as data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from ckan.plugins import toolkit as tk
-from flask import Blueprint, request
+from flask import Blueprint, Response, jsonify, request
 
-from ckanext.mlops.logic.schema import DIRECTIONS, MAX_DEPTH
+from ckanext.mlops.lineage_page import export, page
+from ckanext.mlops.lineage_page.state import State
 
-MAX_NODES = 300
-DEFAULT_DEPTH = 5
 mlops_lineage = Blueprint("mlops_lineage", __name__)
-
-
-@dataclass(slots=True)
-class Step:
-    """One row of the table: all edges of one origin between two nodes."""
-
-    distance: int
-    upstream: dict[str, Any]
-    downstream: dict[str, Any]
-    origin: str
-    total: int
-    inputs: list[dict[str, Any]] = field(default_factory=list)
 
 
 @mlops_lineage.route("/dataset/<id>/lineage", endpoint="index")
 def index(id: str) -> str:  # noqa: A002 CKAN's routes name it so
-    """The tab, for ``direction`` and ``depth`` of the query."""
-    direction = request.args.get("direction", "both")
-    depth = request.args.get("depth", str(DEFAULT_DEPTH))
+    """The tab of a dataset."""
+    package = dataset(id)
+    return _tab(package, package["id"], State.of(request.args), "mlops_lineage.index", id=package["name"])
+
+
+@mlops_lineage.route("/dataset/<id>/resource/<resource_id>/lineage", endpoint="resource")
+def resource(id: str, resource_id: str) -> str:  # noqa: A002
+    """The tab of a resource: its files, one by one."""
+    package = dataset(id)
+    found = next((each for each in package["resources"] if each["id"] == resource_id), None)
+    if found is None:
+        return tk.abort(404, tk._("Resource not found"))
+    state = State.of(request.args, level="files")
+    place = {"id": package["name"], "resource_id": resource_id}
+    return _tab(package, resource_id, state, "mlops_lineage.resource", resource=found, **place)
+
+
+@mlops_lineage.route("/dataset/<id>/versions/<version>/lineage", endpoint="version")
+def version(id: str, version: str) -> str:  # noqa: A002
+    """The tab of a version: the graph as of its commit."""
+    package = dataset(id)
+    with refusals():
+        found = tk.get_action("mlops_version_show")({}, {"id": version})
+    if found["package_id"] != package["id"]:
+        return tk.abort(404, tk._("Version not found"))
+    state = State.of(request.args, at=found["commit"])
+    return _tab(package, package["id"], state, "mlops_lineage.version", shown_version=found, id=id, version=version)
+
+
+@mlops_lineage.route("/mlops/lineage.<any(json, mermaid, dot, csv):form>", endpoint="data")
+def data(form: str) -> Response:
+    """What a page shows, as data: around ``id`` of the query, which holds the page's state as well."""
+    with refusals():
+        graph = page.graph(State.of(request.args), request.args.get("id", ""))
+    if form == "json":
+        return jsonify(graph)
+    write, media_type, suffix = export.FORMATS[form]
+    focus = next((node["name"] for node in graph["nodes"] if node["id"] == graph["focus"]), "")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", focus)[:80].strip("-.") or "graph"
+    answer = Response(write(graph), content_type=f"{media_type}; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="lineage-{name}.{suffix}"'
+    return answer
+
+
+def _tab(package: dict[str, Any], focus: str, state: State, endpoint: str, **place: Any) -> str:
+    extra = {name: place.pop(name) for name in ("resource", "shown_version") if name in place}
+    with refusals():
+        shown = page.template_data(state, focus, lambda query: str(tk.url_for(endpoint, **place, **query)))
+        refs = tk.get_action("mlops_ref_list")({}, {"id": package["id"]})
+    values = {"pkg_dict": package, "dataset_type": package["type"], "refs": refs, **extra, **shown}
+    return str(tk.render("mlops/lineage.html", values))
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Pages say what the actions refuse."""
     try:
-        package = tk.get_action("package_show")({}, {"id": id})
-        graph = tk.get_action("mlops_lineage_show")(
-            {}, {"id": package["id"], "direction": direction, "depth": depth, "max_nodes": MAX_NODES}
-        )
-    except tk.ObjectNotFound:
-        tk.abort(404, tk._("Dataset not found"))
+        yield
+    except tk.ObjectNotFound as error:
+        _abort(404, error.message or tk._("Not found"))
     except tk.NotAuthorized:
-        tk.abort(403, tk._("Not authorized to see this dataset"))
+        _abort(403, tk._("Not authorized to see this"))
     except tk.ValidationError as error:
-        tk.abort(400, "; ".join(f"{key}: {value}" for key, value in sorted(error.error_summary.items())))
-    for node in graph["nodes"]:
-        if node["kind"] == "dataset":
-            node["url"] = tk.url_for("dataset.read", id=node["name"])
-            node["lineage_url"] = tk.url_for("mlops_lineage.index", id=node["name"])
-    made_from, used_for = steps(graph)
-    return tk.render(
-        "mlops/lineage.html",
-        {
-            "pkg_dict": package,
-            "dataset_type": package["type"],
-            "graph": graph,
-            "summary": summary(graph),
-            "made_from": made_from,
-            "used_for": used_for,
-            "evidence": evidence,
-            "directions": DIRECTIONS,
-            "depths": range(1, MAX_DEPTH + 1),
-        },
-    )
+        _abort(400, "; ".join(f"{key}: {value}" for key, value in sorted(error.error_summary.items())))
 
 
-def steps(graph: dict[str, Any]) -> tuple[list[Step], list[Step]]:
-    """The edges as rows, nearest first: those among what the dataset was made from, and all others."""
-    nodes = {node["id"]: node for node in graph["nodes"]}
-    made_from: dict[tuple[str, str, str], Step] = {}
-    used_for: dict[tuple[str, str, str], Step] = {}
-    for edge in graph["edges"]:
-        upstream, downstream = nodes[edge["upstream"]], nodes[edge["downstream"]]
-        distance, rows = downstream["downstream_distance"] or downstream["distance"], used_for
-        leads_here = downstream["id"] == graph["focus"] or downstream["upstream_distance"] is not None
-        if leads_here and upstream["upstream_distance"] is not None:
-            distance, rows = upstream["upstream_distance"], made_from
-        key = (edge["upstream"], edge["downstream"], edge["origin"])
-        step = rows.setdefault(key, Step(distance, upstream, downstream, edge["origin"], edge["total"]))
-        step.inputs.append(edge)
-    return _ordered(made_from.values()), _ordered(used_for.values())
+def dataset(id_or_name: str) -> dict[str, Any]:
+    """The dataset of a page."""
+    try:
+        return dict(tk.get_action("package_show")({}, {"id": id_or_name}))
+    except tk.ObjectNotFound:
+        _abort(404, tk._("Dataset not found"))
+    except tk.NotAuthorized:
+        _abort(403, tk._("Not authorized to see this dataset"))
 
 
-def evidence(edge: dict[str, Any]) -> str:
-    """Why the edge is believed, in words."""
-    words = {
-        "locked": tk._("Recorded in the repository, same content"),
-        "declared": tk._("Named as an input in the repository"),
-        "import": tk._("Imported from another repository"),
-        "hint": tk._("Named in the command"),
-    }
-    origins = {
-        "harvested": tk._("Recorded in the repository"),
-        "inferred": tk._("Concluded from equal content"),
-        "asserted": tk._("Recorded by a person"),
-    }
-    return str(words.get(edge["evidence"].get("kind")) or origins.get(edge["origin"], edge["origin"]))
-
-
-def summary(graph: dict[str, Any]) -> str:
-    """What the graph says, in a sentence or two."""
-    others = [node for node in graph["nodes"] if node["id"] != graph["focus"]]
-    upstream = [node for node in others if node["upstream_distance"] is not None]
-    downstream = [node for node in others if node["downstream_distance"] is not None]
-    sources = sum(node["kind"] == "external" for node in upstream)
-    parts = []
-    if graph["direction"] != "downstream":
-        made = [_datasets(len(upstream) - sources)] if len(upstream) > sources else []
-        made += (
-            [tk.ungettext("{n} outside source", "{n} outside sources", sources).format(n=sources)] if sources else []
-        )
-        parts.append(
-            tk._("Made from {what}.").format(what=tk._(" and ").join(made))
-            if made
-            else tk._("Nothing is known about what it was made from.")
-        )
-    if graph["direction"] != "upstream":
-        parts.append(
-            tk._("Used for {what}.").format(what=_datasets(len(downstream)))
-            if downstream
-            else tk._("Nothing in this portal is known to use it.")
-        )
-    return " ".join(parts)
-
-
-def _datasets(count: int) -> str:
-    return str(tk.ungettext("{n} dataset", "{n} datasets", count).format(n=count))
-
-
-def _ordered(rows: Iterable[Step]) -> list[Step]:
-    return sorted(rows, key=lambda row: (row.distance, row.upstream["title"], row.downstream["title"], row.origin))
+def _abort(status: int, why: str) -> NoReturn:
+    tk.abort(status, why)
+    raise AssertionError

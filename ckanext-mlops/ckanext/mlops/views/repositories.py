@@ -1,0 +1,24 @@
+"""The page of a repository: its whole pipeline, its datasets, branches and tags, and what harvests it."""
+
+from __future__ import annotations
+
+from ckan.plugins import toolkit as tk
+from flask import Blueprint, request
+
+from ckanext.mlops.lineage_page import page
+from ckanext.mlops.lineage_page.state import State
+from ckanext.mlops.views.lineage import refusals
+
+mlops_repository = Blueprint("mlops_repository", __name__)
+
+
+@mlops_repository.route("/repository/<id>", endpoint="show")
+def show(id: str) -> str:  # noqa: A002 as CKAN's routes
+    """The page; its query is that of the lineage pages."""
+    with refusals():
+        repository = tk.get_action("mlops_repository_show")({}, {"id": id})
+        state = State.of(request.args, depth="1")
+        shown = page.template_data(
+            state, repository["id"], lambda query: str(tk.url_for("mlops_repository.show", id=id, **query))
+        )
+    return str(tk.render("mlops/repository.html", {"repository": repository, "refs": repository["refs"], **shown}))
