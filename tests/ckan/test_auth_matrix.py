@@ -28,6 +28,8 @@ MATRIX = {
     "mlops_mlflow_sync": ({"sysadmin"}, {"sysadmin"}),
     "mlops_overview": (EVERYBODY, EVERYBODY),
     "mlops_repository_metrics": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_ref_list": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_repository_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_run_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_server_list": (SIGNED_IN, SIGNED_IN),
     "mlops_version_diff": (EVERYBODY, READERS_OF_PRIVATE),
@@ -35,7 +37,7 @@ MATRIX = {
     "mlops_version_show": (EVERYBODY, READERS_OF_PRIVATE),
 }
 #: To whom sees nothing of it there is no such repository.
-HIDING = {"mlops_repository_metrics"}
+HIDING = {"mlops_repository_metrics", "mlops_repository_show"}
 #: They take no arguments, and need no schema.
 WITHOUT_ARGUMENTS = {"mlops_server_list"}
 
@@ -91,6 +93,7 @@ class World:
             "mlops_link_delete": {"id": self.new_link() if action == "mlops_link_delete" else ""},
             "mlops_mlflow_sync": {},
             "mlops_overview": {},
+            "mlops_repository_show": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_repository_metrics": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_server_list": {},
             "mlops_version_diff": {"before": self.version, "after": self.version},

@@ -78,13 +78,13 @@ def test_the_tables_say_what_it_was_made_from_and_used_for(
     used_for = rows(read, "lineage-used-for")
     assert len(used_for) == 1
     assert (used_for[0][0], used_for[0][2].split(" Dataset")[0]) == ("1", "Titanic: train")
-    links = {link["href"] for link in read.find_all("table")[0].find_all("a")}
+    links = {link["href"] for link in read.find("tbody").find_all("a")}
     assert links == {"/dataset/titanic-fetch", "https://www.kaggle.com/c/titanic"}
 
 
 def test_tables_have_captions_and_column_heads(titanic: dict[str, Any], soup: Callable[..., BeautifulSoup]) -> None:
     tables = soup("/dataset/titanic-prepare/lineage").find_all("table", class_="mlops-lineage-table")
-    assert len(tables) == 2
+    assert len(tables) == 3
     for table in tables:
         assert table.caption.get_text(strip=True)
         assert {head["scope"] for head in table.find_all("th")} == {"col"}
@@ -115,7 +115,7 @@ def test_direction_and_depth_are_chosen_by_a_plain_form(
     assert len(rows(read, "lineage-made-from")) == 1
     assert "It goes on beyond 1 steps" in text(read.find(class_="mlops-lineage-notes"))
     chosen = [option["value"] for option in read.select(".mlops-lineage-controls option[selected]")]
-    assert chosen == ["upstream", "1"]
+    assert chosen == ["datasets", "upstream", "1"]
 
 
 @pytest.mark.parametrize("query", ["depth=0", "depth=many", "depth=999", "direction=sideways"])

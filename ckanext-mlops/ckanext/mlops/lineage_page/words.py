@@ -102,7 +102,7 @@ def evidence(edge: Mapping[str, Any]) -> str:
         "inferred": tk._("Concluded from equal content"),
         "asserted": tk._("Recorded by a person"),
     }
-    kind = (edge.get("evidence") or {}).get("kind")
+    kind = str((edge.get("evidence") or {}).get("kind"))
     return str(words.get(kind) or origin_words.get(edge["origin"], edge["origin"]))
 
 

@@ -16,7 +16,7 @@ from ckanext.mlops.model.lineage import texts
 
 
 def sources_of(context: Context, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """The sources of the datasets ``ids`` that the user of ``context`` may see, by title, each with its last harvest."""
+    """The sources of the datasets ``ids`` that the user of ``context`` may see, each with its last harvest."""
     reader = Reader(context)
     found = model.Session.scalars(
         sa.select(HarvestObject.harvest_source_id.distinct()).where(

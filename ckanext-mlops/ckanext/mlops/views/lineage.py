@@ -67,8 +67,8 @@ def _tab(package: dict[str, Any], focus: str, state: State, endpoint: str, **pla
     with refusals():
         shown = page.template_data(state, focus, lambda query: str(tk.url_for(endpoint, **place, **query)))
         refs = tk.get_action("mlops_ref_list")({}, {"id": package["id"]})
-    values = {"pkg_dict": package, "dataset_type": package["type"], "refs": refs, **extra, **shown}
-    return str(tk.render("mlops/lineage.html", values))
+    values: dict[str, Any] = {"pkg_dict": package, "dataset_type": package["type"], "refs": refs}
+    return str(tk.render("mlops/lineage.html", values | extra | shown))
 
 
 @contextmanager
