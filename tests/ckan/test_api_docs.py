@@ -14,6 +14,7 @@ from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
 from ckanext.mlops.model import Link, versions
+from ckanext.mlops.model.transfers import AccessRequest
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
 SECTIONS = dict(re.findall(r"^## `(mlops_\w+)`\n(.*?)(?=^## |\Z)", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL))
@@ -49,6 +50,12 @@ def world(people, make_dataset):
         owner_org=people.organization["id"],
     )
     ids = {"VERSION_ID": str(uuid.uuid4()), "LINK_ID": str(uuid.uuid4()), "RUN_ID": uuid.uuid4().hex}
+    ids["REQUEST_ID"] = str(uuid.uuid4())
+    model.Session.add(
+        AccessRequest(
+            id=ids["REQUEST_ID"], package_id=package["id"], user_id=people.outsider.id, reason="", answer=""
+        )
+    )
     ids["REPOSITORY_ID"] = naming.repository_slug("https://example.org/o/titanic.git")
     row = {"id": ids["VERSION_ID"], "digest": "x", "commit": "c" * 40, "facts": {}}
     versions.store(model.Session(), package["id"], [row])

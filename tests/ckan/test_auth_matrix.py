@@ -11,6 +11,7 @@ from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
 from ckanext.mlops.model import Link, versions
+from ckanext.mlops.model.transfers import AccessRequest
 
 READERS_OF_PRIVATE = {"member", "editor", "admin", "sysadmin"}
 EVERYBODY = {"anonymous", "outsider"} | READERS_OF_PRIVATE
@@ -19,7 +20,12 @@ SIGNED_IN = EVERYBODY - {"anonymous"}
 
 #: action → (who may on a public dataset, who may on a private one)
 MATRIX = {
+    "mlops_access_ask": (SIGNED_IN, SIGNED_IN),
+    "mlops_access_decide": (EDITORS, EDITORS),
+    "mlops_access_list": (EDITORS, EDITORS),
+    "mlops_audit_list": (EDITORS, EDITORS),
     "mlops_dataset_load": (SIGNED_IN, SIGNED_IN),  # each dataset of it is checked by CKAN: test_upload.py
+    "mlops_file_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_harvest_preview": (EDITORS, EDITORS),
     "mlops_lineage_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_link_create": (EDITORS, EDITORS),
@@ -87,6 +93,7 @@ class World:
     def arguments(self, action):
         package = {"id": self.package["id"]}
         return {
+            "mlops_access_decide": {"id": self.new_request() if action == "mlops_access_decide" else "", "grant": False},
             "mlops_dataset_load": {"datasets": []},
             "mlops_harvest_preview": {"id": self.source["id"]},
             "mlops_link_create": package | {"server": "nowhere", "target": "x"},
@@ -99,6 +106,13 @@ class World:
             "mlops_version_diff": {"before": self.version, "after": self.version},
             "mlops_version_show": {"id": self.version},
         }.get(action, package)
+
+    def new_request(self):
+        user = model.User.get("outsider")
+        request = AccessRequest(id=str(uuid.uuid4()), package_id=self.package["id"], user_id=user.id, reason="", answer="")
+        model.Session.add(request)
+        model.Session.commit()
+        return request.id
 
     def new_link(self):
         link = Link(

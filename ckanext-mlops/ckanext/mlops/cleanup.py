@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapper, object_session
 
-from ckanext.mlops.model import lineage, links, revisions, versions
+from ckanext.mlops.model import lineage, links, revisions, transfers, versions
 
 
 def register() -> None:
@@ -26,4 +26,5 @@ def _purged(_mapper: Mapper[Any], _connection: Connection, package: model.Packag
         revisions.delete_of_source(session, package.id)
     versions.delete_dataset(session, package.id)
     lineage.delete_dataset(session, package.id)
+    transfers.delete_dataset(session, package.id)
     links.delete_of_packages(session, [package.id])

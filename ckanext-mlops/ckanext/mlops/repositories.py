@@ -78,10 +78,22 @@ def mirrors() -> Path:
 
 def credential_names() -> set[str]:
     """Names of the configured credentials."""
-    dotted = f"{CREDENTIALS}."
+    return set(configured_names(CREDENTIALS))
+
+
+def configured_names(prefix: str) -> list[str]:
+    """The names in ``<prefix>.<name>.<option>``, of the file and of the environment."""
+    dotted = f"{prefix}."
     variables = _variable(dotted)
-    names = {str(key)[len(dotted) :].split(".")[0] for key in tk.config if str(key).startswith(dotted)}
-    return names | {key[len(variables) :].split("__")[0].lower() for key in os.environ if key.startswith(variables)}
+    found = {str(key)[len(dotted) :].split(".")[0] for key in tk.config if str(key).startswith(dotted)}
+    found |= {key[len(variables) :].split("__")[0].lower() for key in os.environ if key.startswith(variables)}
+    return sorted(found)
+
+
+def option_text(key: str) -> str:
+    """An option as text; the environment wins."""
+    value = _value(key)
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value or "").strip()
 
 
 def credential(name: str, url: str) -> Credential | None:

@@ -78,6 +78,16 @@ def open_repository(address: str, *, folder: Path, policy: Policy, credential: C
     return update_mirror(address, folder, policy=policy, credential=credential).git_dir
 
 
+def _key(url: str) -> str:
+    return f"{slug(repository_name(url), 40)}-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
+
+
+def existing_mirror(url: str, folder: Path) -> Path | None:
+    """The Git directory of the mirror of ``url`` (:attr:`Mirror.url`) as it is; nothing is contacted."""
+    git_dir = folder.resolve() / f"{_key(url)}.git"
+    return git_dir if (git_dir / _STATE).is_file() else None
+
+
 def update_mirror(
     url: str,
     folder: Path,
@@ -99,7 +109,7 @@ def update_mirror(
     source = check_address(url, policy, resolve)
     deadline = time.monotonic() + policy.timeout
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = f"{slug(repository_name(source.url), 40)}-{hashlib.sha256(source.url.encode()).hexdigest()[:16]}"
+    key = _key(source.url)
     with _locked(folder / f"{key}.lock", deadline, source) as lock:
         return _Job(source, policy, credential, resolve, folder.resolve() / key, deadline, lock).run()
 

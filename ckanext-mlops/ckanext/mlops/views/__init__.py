@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from ckanext.mlops.views.download import mlops_download
 from ckanext.mlops.views.experiments import mlops_experiments
 from ckanext.mlops.views.lineage import mlops_lineage
 from ckanext.mlops.views.metrics import mlops_metrics
@@ -15,6 +16,7 @@ from ckanext.mlops.views.versions import mlops_versions
 def get_blueprints() -> list[Blueprint]:
     """All blueprints, for the plugin."""
     return [
+        mlops_download,
         mlops_experiments,
         mlops_lineage,
         mlops_metrics,

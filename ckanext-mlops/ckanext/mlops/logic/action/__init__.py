@@ -1,6 +1,8 @@
 """All actions; each module holds those of one noun."""
 
+from ckanext.mlops.logic.action.access import mlops_access_ask, mlops_access_decide, mlops_access_list
 from ckanext.mlops.logic.action.datasets import mlops_dataset_load
+from ckanext.mlops.logic.action.files import mlops_audit_list, mlops_file_list
 from ckanext.mlops.logic.action.harvest import mlops_harvest_preview
 from ckanext.mlops.logic.action.lineage import mlops_lineage_show
 from ckanext.mlops.logic.action.links import mlops_link_create, mlops_link_delete, mlops_link_list
@@ -11,7 +13,12 @@ from ckanext.mlops.logic.action.repositories import mlops_ref_list, mlops_reposi
 from ckanext.mlops.logic.action.versions import mlops_version_diff, mlops_version_list, mlops_version_show
 
 __all__ = [
+    "mlops_access_ask",
+    "mlops_access_decide",
+    "mlops_access_list",
+    "mlops_audit_list",
     "mlops_dataset_load",
+    "mlops_file_list",
     "mlops_harvest_preview",
     "mlops_lineage_show",
     "mlops_link_create",

@@ -1,0 +1,42 @@
+"""Input schemas of the actions on files and on access to them."""
+
+from __future__ import annotations
+
+from ckan.logic.schema import validator_args
+from ckan.types import Schema, Validator, ValidatorFactory
+
+from ckanext.mlops.logic.schema import MAX_NOTE, MAX_PAGE, MAX_TARGET, at_most, between
+
+
+@validator_args
+def at_version(not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory) -> Schema:
+    """``id`` of a dataset; ``version``, a branch, tag, commit or version id."""
+    return {"id": [not_empty, unicode_safe], "version": [default(""), unicode_safe, at_most(MAX_TARGET)]}
+
+
+@validator_args
+def access_ask(not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory) -> Schema:
+    """``id`` of a dataset; ``reason`` for those who decide."""
+    return {"id": [not_empty, unicode_safe], "reason": [default(""), unicode_safe, at_most(MAX_NOTE)]}
+
+
+@validator_args
+def access_decide(
+    not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory, boolean_validator: Validator
+) -> Schema:
+    """``id`` of a request; whether to ``grant`` it; an ``answer`` for who asked."""
+    return {
+        "id": [not_empty, unicode_safe],
+        "grant": [not_empty, boolean_validator],
+        "answer": [default(""), unicode_safe, at_most(MAX_NOTE)],
+    }
+
+
+@validator_args
+def audit_list(not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory) -> Schema:
+    """``id`` of a dataset; a page."""
+    return {
+        "id": [not_empty, unicode_safe],
+        "limit": [default(100), between(1, MAX_PAGE)],
+        "offset": [default(0), between(0, 2**31 - 1)],
+    }

@@ -1,0 +1,112 @@
+"""The operator's storages, from CKAN's configuration: where the data of which repositories lies, and how to read it.
+
+``ckanext.mlops.storage.<name>.url`` with ``.repositories`` (globs of repository keys such as ``github.com/lab/*``). A
+repository only ever reaches the storages that name it: its own ``.dvc/config`` could point to anybody's bucket.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ckan.plugins import toolkit as tk
+
+from ckanext.mlops import repositories
+from ckanext.mlops.core.naming import repository_key
+from ckanext.mlops.core.storage import Settings, StorageError, Store, open_store
+
+PREFIX = "ckanext.mlops.storage"
+_TEXTS = (
+    "url",
+    "endpoint",
+    "region",
+    "access_key",
+    "secret_key",
+    "session_token",
+    "username",
+    "password",
+    "token",
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an output is: ``key`` in ``store``; ``public`` is an address that everybody can read instead."""
+
+    store: Store | None = None
+    key: str = ""
+    version: str = ""
+    signed: bool = False
+    public: str = ""
+
+
+def names() -> list[str]:
+    """Names of the configured storages."""
+    return repositories.configured_names(PREFIX)
+
+
+def place(repository: str, out: dict[str, Any]) -> Place | None:
+    """Where the output of a version is; None when this portal was not told of its storage.
+
+    :param repository: URL of the repository
+    :param out: of a version's facts: ``storage``, ``remote``, ``version_id``
+    :raises StorageError: the storage is not configured well
+    """
+    storage = str(out.get("storage") or "")
+    if not storage:
+        return None
+    own_key = repository_key(repository)
+    local = "://" not in storage
+    for name in names():
+        url = _option(name, "url").rstrip("/")
+        if ("://" not in url) != local or not _serves(name, own_key, str(out.get("remote") or "")):
+            continue
+        key = storage if local else storage.removeprefix(url + "/")
+        if local or key != storage:
+            # A local remote's own folder is private to its repository: only the part below it is known.
+            version = str(out.get("version_id") or "")
+            return Place(_store(_settings(name)), key, version, tk.asbool(_option(name, "signed") or False))
+    if urlsplit(storage).scheme == "https" and tk.asbool(tk.config.get("ckanext.mlops.download.public_http", True)):
+        return Place(public=storage)
+    return None
+
+
+def _serves(name: str, key: str, remote: str) -> bool:
+    globs = _option(name, "repositories").split()
+    return any(fnmatchcase(key, glob) for glob in globs) and fnmatchcase(remote, _option(name, "remote") or "*")
+
+
+def _settings(name: str) -> Settings:
+    values = {option: _option(name, option) for option in _TEXTS}
+    options = _option(name, "options")
+    try:
+        parsed = json.loads(options) if options else {}
+        if not isinstance(parsed, dict):
+            raise ValueError
+    except ValueError:
+        raise StorageError(f"{PREFIX}.{name}.options is no JSON object.") from None
+    if "://" not in values["url"] and not Path(values["url"]).is_absolute():
+        raise StorageError(f"{PREFIX}.{name}.url must be a URL or an absolute folder.")
+    return Settings(name, options=_Options(parsed), **values)
+
+
+class _Options(dict[str, Any]):
+    """Options that can be part of a cache's key."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(json.dumps(self, sort_keys=True, default=str))
+
+
+@lru_cache(maxsize=64)
+def _store(settings: Settings) -> Store:
+    """One client for each storage of a process: making one takes time, and they keep their connections."""
+    return open_store(settings)
+
+
+def _option(name: str, option: str) -> str:
+    return repositories.option_text(f"{PREFIX}.{name}.{option}")
