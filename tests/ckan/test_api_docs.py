@@ -52,9 +52,7 @@ def world(people, make_dataset):
     ids = {"VERSION_ID": str(uuid.uuid4()), "LINK_ID": str(uuid.uuid4()), "RUN_ID": uuid.uuid4().hex}
     ids["REQUEST_ID"] = str(uuid.uuid4())
     model.Session.add(
-        AccessRequest(
-            id=ids["REQUEST_ID"], package_id=package["id"], user_id=people.outsider.id, reason="", answer=""
-        )
+        AccessRequest(id=ids["REQUEST_ID"], package_id=package["id"], user_id=people.outsider.id, reason="", answer="")
     )
     ids["REPOSITORY_ID"] = naming.repository_slug("https://example.org/o/titanic.git")
     row = {"id": ids["VERSION_ID"], "digest": "x", "commit": "c" * 40, "facts": {}}

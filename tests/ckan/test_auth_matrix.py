@@ -93,7 +93,10 @@ class World:
     def arguments(self, action):
         package = {"id": self.package["id"]}
         return {
-            "mlops_access_decide": {"id": self.new_request() if action == "mlops_access_decide" else "", "grant": False},
+            "mlops_access_decide": {
+                "id": self.new_request() if action == "mlops_access_decide" else "",
+                "grant": False,
+            },
             "mlops_dataset_load": {"datasets": []},
             "mlops_harvest_preview": {"id": self.source["id"]},
             "mlops_link_create": package | {"server": "nowhere", "target": "x"},
@@ -109,7 +112,9 @@ class World:
 
     def new_request(self):
         user = model.User.get("outsider")
-        request = AccessRequest(id=str(uuid.uuid4()), package_id=self.package["id"], user_id=user.id, reason="", answer="")
+        request = AccessRequest(
+            id=str(uuid.uuid4()), package_id=self.package["id"], user_id=user.id, reason="", answer=""
+        )
         model.Session.add(request)
         model.Session.commit()
         return request.id
@@ -154,5 +159,14 @@ def test_the_matrix(people, make_dataset, api, refused, private):
 )
 def test_what_does_not_exist_is_not_found(people, api, refused, action):
     with pytest.raises(refused) as caught:
-        api(action, people.sysadmin, id="nothing-of-that-name", server="lab", target="x", before="x", after="x")
+        api(
+            action,
+            people.sysadmin,
+            id="nothing-of-that-name",
+            server="lab",
+            target="x",
+            before="x",
+            after="x",
+            grant=True,
+        )
     assert caught.value.status == 404

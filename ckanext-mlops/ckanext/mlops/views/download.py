@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any, cast
 
 from ckan import model
 from ckan.plugins import toolkit as tk
-from werkzeug.wrappers import Response
 from ckan.views import resource as ckan_resource
 from flask import Blueprint, redirect, request
 from flask import Response as FlaskResponse
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.utils import send_file
+from werkzeug.wrappers import Response
 
 from ckanext.mlops import audit, delivery
 from ckanext.mlops.core.errors import MlopsError
@@ -225,7 +225,7 @@ def _zip(there: files.At, out: dict[str, Any], name: str, opened: delivery.Opene
 
 def _zipped(contents: list[tuple[str, delivery.Content]]) -> Iterator[bytes]:
     pipe = _Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(cast("IO[bytes]", pipe), "w", zipfile.ZIP_STORED) as archive:
         for path, content in contents:
             with archive.open(zipfile.ZipInfo(path), "w", force_zip64=True) as entry:
                 for data in content.read():
