@@ -26,7 +26,13 @@ MATRIX = {
     "mlops_audit_list": (EDITORS, EDITORS),
     "mlops_dataset_load": (SIGNED_IN, SIGNED_IN),  # each dataset of it is checked by CKAN: test_upload.py
     "mlops_file_list": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_harvest_approve": (EDITORS, EDITORS),
     "mlops_harvest_preview": (EDITORS, EDITORS),
+    "mlops_harvest_reject": (EDITORS, EDITORS),
+    "mlops_harvest_report": (EDITORS, EDITORS),
+    "mlops_harvest_revert": (EDITORS, EDITORS),
+    "mlops_preview_create": (EDITORS, EDITORS),
+    "mlops_preview_show": (EDITORS, EDITORS),
     "mlops_lineage_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_link_create": (EDITORS, EDITORS),
     "mlops_link_delete": (EDITORS, EDITORS),
@@ -85,6 +91,8 @@ class World:
             source_type="dvc",
             owner_org=people.organization["id"],
         )
+        job = {"source_id": self.source["id"], "run": False}
+        self.job = helpers.call_action("harvest_job_create", {"user": people.sysadmin.name}, **job)["id"]
         self.version = str(uuid.uuid4())
         row = {"id": self.version, "digest": "x", "commit": "c" * 40, "facts": {}}
         versions.store(model.Session(), self.package["id"], [row])
@@ -98,7 +106,13 @@ class World:
                 "grant": False,
             },
             "mlops_dataset_load": {"datasets": []},
+            "mlops_harvest_approve": {"id": self.job},
             "mlops_harvest_preview": {"id": self.source["id"]},
+            "mlops_harvest_reject": {"id": self.job},
+            "mlops_harvest_report": {"id": self.job},
+            "mlops_harvest_revert": {"id": self.job},
+            "mlops_preview_create": {"id": self.source["id"]},
+            "mlops_preview_show": {"id": self.source["id"]},
             "mlops_link_create": package | {"server": "nowhere", "target": "x"},
             "mlops_link_delete": {"id": self.new_link() if action == "mlops_link_delete" else ""},
             "mlops_mlflow_sync": {},

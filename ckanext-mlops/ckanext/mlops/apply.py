@@ -22,7 +22,7 @@ from ckanext.harvest.model import HarvestObject, HarvestObjectExtra, HarvestSour
 from sqlalchemy.orm import Session
 
 from ckanext.mlops import memory
-from ckanext.mlops.catalog import ownership
+from ckanext.mlops.catalog import ownership, undo
 from ckanext.mlops.catalog.datasets import Dataset
 from ckanext.mlops.catalog.plan import Change
 from ckanext.mlops.catalog.weburl import import_uri
@@ -72,6 +72,7 @@ class _Item:
     portal: dict[str, Any] | None = None
     merged: dict[str, Any] = field(default_factory=dict)
     conflicts: list[ownership.Conflict] = field(default_factory=list)
+    refs: dict[str, list[dict[str, str]]] = field(default_factory=dict)
 
     @property
     def package_id(self) -> str:
@@ -114,12 +115,15 @@ def apply(objects: Sequence[HarvestObject], user: str) -> dict[str, Applied]:
                 continue
             item.merged = dict(item.dataset.package)
             if item.package_id in present:
-                item.portal = _portal(item.package_id)
+                item.portal = portal_dict(item.package_id)
                 item.merged, item.conflicts = ownership.merge(
                     _remembered(item.before), item.dataset.package, item.portal
                 )
             work.append(item)
     if work:
+        refs = versions.refs(session, [item.package_id for item in work if item.portal is not None])
+        for item in work:
+            item.refs = refs.get(item.package_id, {})
         _write_rows(session, work)
         _mark(session, work)
         taken = _names(session, work)
@@ -135,7 +139,7 @@ def _item(harvest_object: HarvestObject) -> _Item:
         item.change = memory.change_of(str(harvest_object.content or ""))
         if item.change.after is None:
             raise NotApplied(f"{item.change.guid}: the harvest object says nothing to write.")
-        item.dataset = _for_portal(item.change.after)
+        item.dataset = _forportal_dict(item.change.after)
     return item
 
 
@@ -160,20 +164,35 @@ def _write(session: Session, item: _Item, user: str, taken: set[str]) -> Applied
         package = _filled(package)
         package["name"] = _free_name(item.dataset, taken)
         tk.get_action("package_create")(_context(user), package)
-    elif ownership.changed(package, item.portal):
-        _clear(session, package, item.portal)
-        package = _filled(package)
-        package.pop("metadata_modified", None)
-        context = _context(user)
-        # Not committing, CKAN says neither that the dataset changed, for its activity, nor ends its savepoint.
-        context["changed_entities"] = {"packages": {item.package_id}}
-        tk.get_action("package_update")(context, package)
-        savepoint = session.get_nested_transaction()
-        if savepoint is not None:
-            savepoint.commit()
-    else:
+    elif not update(session, package, item.portal, user):
         return Applied(item.package_id, written=False, conflicts=tuple(item.conflicts), known=known)
     return Applied(item.package_id, written=True, conflicts=tuple(item.conflicts), known=known)
+
+
+def update(session: Session, package: Mapping[str, Any], portal: Mapping[str, Any], user: str) -> bool:
+    """Make a dataset that ``portal`` shows equal to ``package``; False when it is. The caller indexes and commits."""
+    if not ownership.changed(package, portal):
+        return False
+    _clear(session, package, portal)
+    filled = _filled(package)
+    filled.pop("metadata_modified", None)
+    context = _context(user)
+    # Not committing, CKAN says neither that the dataset changed, for its activity, nor ends its savepoint.
+    context["changed_entities"] = {"packages": {str(filled["id"])}}
+    tk.get_action("package_update")(context, filled)
+    savepoint = session.get_nested_transaction()
+    if savepoint is not None:
+        savepoint.commit()
+    return True
+
+
+def refs_digest(session: Session, object_id: str) -> str:
+    """What a harvest object remembers of the branches and tags that its dataset's versions show."""
+    extra = HarvestObjectExtra
+    return (
+        session.scalar(sa.select(extra.value).where(extra.harvest_object_id == object_id, extra.key == memory.REFS))
+        or ""
+    )
 
 
 def refresh_refs(session: Session, objects: Mapping[str, str], moved: Mapping[str, tuple[dict[str, Any], str]]) -> None:
@@ -209,7 +228,8 @@ def _context(user: str) -> Context:
     }
 
 
-def _portal(package_id: str) -> dict[str, Any]:
+def portal_dict(package_id: str) -> dict[str, Any]:
+    """A dataset as its page shows it, from the database."""
     # The search index would add fields that are not the dataset's own.
     context: Context = {"ignore_auth": True, "use_cache": False}
     return dict(tk.get_action("package_show")(context, {"id": package_id}))
@@ -217,12 +237,12 @@ def _portal(package_id: str) -> dict[str, Any]:
 
 def _remembered(before: HarvestObject | None) -> dict[str, Any] | None:
     try:
-        return _for_portal(memory.dataset_of(str(before.content or ""))).package if before is not None else None
+        return _forportal_dict(memory.dataset_of(str(before.content or ""))).package if before is not None else None
     except ValueError:
         return None
 
 
-def _for_portal(dataset: Dataset) -> Dataset:
+def _forportal_dict(dataset: Dataset) -> Dataset:
     """The dataset as CKAN would store it, where CKAN rewrites values."""
     resources = [
         each | {"format": helpers.unified_resource_format(each["format"]) if each["format"] else ""}
@@ -319,7 +339,7 @@ def _mark(session: Session, items: Sequence[_Item]) -> None:
     session.execute(
         sa.delete(HarvestObjectExtra).where(
             HarvestObjectExtra.harvest_object_id.in_(objects),
-            HarvestObjectExtra.key.in_([memory.STATE, memory.REFS, memory.CONFLICTS]),
+            HarvestObjectExtra.key.in_([memory.STATE, memory.REFS, memory.CONFLICTS, memory.UNDO]),
         ),
         execution_options=_UNSYNCHRONIZED,
     )
@@ -328,6 +348,8 @@ def _mark(session: Session, items: Sequence[_Item]) -> None:
         extras = memory.state_of(item.change)
         if item.conflicts:
             extras[memory.CONFLICTS] = json.dumps([each.to_dict() for each in item.conflicts], default=str)
+        if item.portal is not None:
+            extras[memory.UNDO] = _undo(item)
         rows += [
             {"id": model.types.make_uuid(), "harvest_object_id": item.object.id, "key": key, "value": value}
             for key, value in extras.items()
@@ -339,6 +361,13 @@ def _mark(session: Session, items: Sequence[_Item]) -> None:
     # The packages come after their objects.
     session.execute(sa.text("SET CONSTRAINTS harvest_object_package_id_fkey DEFERRED"))
     session.flush()
+
+
+def _undo(item: _Item) -> str:
+    """What takes the write back: the fields that it changes, and the branches and tags that versions showed."""
+    given = {row["id"]: row["refs"] for row in item.dataset.versions}
+    refs = {version: shown for version, shown in item.refs.items() if shown != given.get(version, [])}
+    return json.dumps(undo.difference(item.portal or {}, item.merged) | {"refs": refs}, default=str)
 
 
 def _filled(package: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapper, object_session
 
-from ckanext.mlops.model import lineage, links, revisions, transfers, versions
+from ckanext.mlops.model import choices, lineage, links, plans, revisions, transfers, versions
 
 
 def register() -> None:
@@ -24,7 +24,9 @@ def _purged(_mapper: Mapper[Any], _connection: Connection, package: model.Packag
         return
     if package.type == "harvest":
         revisions.delete_of_source(session, package.id)
+        plans.delete_of_source(session, package.id)
     versions.delete_dataset(session, package.id)
+    choices.delete_dataset(session, package.id)
     lineage.delete_dataset(session, package.id)
     transfers.delete_dataset(session, package.id)
     links.delete_of_packages(session, [package.id])

@@ -19,7 +19,7 @@ from ckan.model.types import make_uuid
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestSource
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import apply, approval, batches, memory, repositories, settled, source_config
+from ckanext.mlops import apply, approval, batches, follow, memory, repositories, settled, source_config
 from ckanext.mlops.catalog import datasets, history, problems, selection
 from ckanext.mlops.catalog.edges import Harvested, imports
 from ckanext.mlops.catalog.moves import Earlier
@@ -325,15 +325,17 @@ def _store(session: Session, job: HarvestJob, prepared: Prepared, *, held: bool)
             sa.insert(HarvestGatherError),
             [{"id": make_uuid(), "harvest_job_id": job.id, "message": message, "created": now} for message in messages],
         )
+    follow.planned(session, str(job.id), str(job.source_id), prepared)
     if prepared.reading is not None:
-        _note(session, str(job.source_id), prepared, prepared.reading)
+        _note(session, str(job.id), str(job.source_id), prepared, prepared.reading)
     session.commit()
     return [str(row["id"]) for row in rows[:sent]]
 
 
-def _note(session: Session, source_id: str, prepared: Prepared, reading: Reading) -> None:
+def _note(session: Session, job_id: str, source_id: str, prepared: Prepared, reading: Reading) -> None:
     """What is known of the source now, beside its datasets."""
     moved = {change.guid: (change.refs, change.refs_digest) for change in prepared.plan.changes if change.refs}
+    follow.moved(session, job_id, prepared.remembered, moved)
     apply.refresh_refs(session, prepared.remembered.objects, moved)
     repository = naming.repository_slug(reading.repository.url)
     revisions.store(session, source_id, repository, history.revisions(reading.snapshots))

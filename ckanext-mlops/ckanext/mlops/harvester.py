@@ -16,7 +16,7 @@ from ckanext.harvest import queue
 from ckanext.harvest.harvesters.base import HarvesterBase
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
 
-from ckanext.mlops import batches, gather, memory, watch
+from ckanext.mlops import batches, follow, gather, memory, watch
 from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.source_config import ConfigError
@@ -88,15 +88,16 @@ class DvcHarvester(HarvesterBase):
         self, harvest_job: HarvestJob, progress: gather.Progress = log.info, *, wait: float = 600.0
     ) -> tuple[gather.Prepared | None, list[str]]:
         """Like :meth:`gather_stage`, with the plan; None when the repository could not be read."""
-        job_id = str(harvest_job.id)
+        job_id, source_id = str(harvest_job.id), str(harvest_job.source_id)
         try:
             with watch.alive(queue.get_gather_routing_key(), job_id):
-                return gather.gather(harvest_job, progress, wait=wait)
+                return gather.gather(harvest_job, follow.progress(job_id, source_id, progress), wait=wait)
         except (MlopsError, ConfigError) as error:
             self._gather_failed(job_id, batches.sentence(error))
         except Exception as error:
             log.exception("Harvest job %s: gather failed", job_id)
             self._gather_failed(job_id, batches.sentence(error))
+        follow.note(job_id, source_id, state="failed", progress="")
         return None, []
 
     def fetch_stage(self, harvest_object: HarvestObject) -> bool:

@@ -24,6 +24,7 @@ from ckanext.mlops.core import naming
 STATE = "mlops_state"
 REFS = "mlops_refs"
 CONFLICTS = "mlops_conflicts"
+UNDO = "mlops_undo"
 #: Of the content's layout: what another layout wrote is not remembered, so the dataset is harvested anew.
 FORMAT = 1
 
@@ -156,6 +157,16 @@ def conflicts(session: Session, job_id: str) -> dict[str, tuple[str, ...]]:
         .where(HarvestObject.harvest_job_id == job_id)
     ).all()
     return {row.guid: tuple(sorted({str(each["field"]) for each in json.loads(row.value)})) for row in rows}
+
+
+def conflicts_of(session: Session, object_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Harvest object id → the fields whose value a person owns although Git says something else."""
+    rows = session.execute(
+        sa.select(HarvestObjectExtra.harvest_object_id, HarvestObjectExtra.value).where(
+            HarvestObjectExtra.harvest_object_id.in_(list(object_ids)), _is(CONFLICTS)
+        )
+    ).all()
+    return {row[0]: tuple(sorted({str(each["field"]) for each in json.loads(row[1])})) for row in rows}
 
 
 def all_edges(session: Session) -> Iterator[tuple[str, list[dict[str, Any]]]]:

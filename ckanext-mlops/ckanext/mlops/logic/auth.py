@@ -5,6 +5,7 @@ from __future__ import annotations
 from ckan import authz, model
 from ckan.plugins import toolkit as tk
 from ckan.types import AuthResult, Context, DataDict
+from ckanext.harvest.model import HarvestJob
 
 from ckanext.mlops.model import Link, Version, transfers
 from ckanext.mlops.model.transfers import AccessRequest
@@ -163,6 +164,39 @@ def mlops_access_decide(context: Context, data_dict: DataDict) -> AuthResult:
     if found is None:
         raise tk.ObjectNotFound(f"No request {data_dict['id']}")
     return _may("package_update", context, found.package_id)
+
+
+def mlops_preview_create(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may change the harvest source."""
+    return _may("harvest_source_update", context, data_dict["id"])
+
+
+def mlops_preview_show(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may change the harvest source."""
+    return _may("harvest_source_update", context, data_dict["id"])
+
+
+def mlops_harvest_report(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may change the job's source."""
+    job = context["session"].get(HarvestJob, data_dict["id"])
+    if job is None:
+        raise tk.ObjectNotFound(f"No harvest job {data_dict['id']}")
+    return _may("harvest_source_update", context, str(job.source_id))
+
+
+def mlops_harvest_approve(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may change the job's source."""
+    return mlops_harvest_report(context, data_dict)
+
+
+def mlops_harvest_reject(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may change the job's source."""
+    return mlops_harvest_report(context, data_dict)
+
+
+def mlops_harvest_revert(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may change the job's source."""
+    return mlops_harvest_report(context, data_dict)
 
 
 def _may(action: str, context: Context, object_id: str) -> AuthResult:

@@ -13,6 +13,7 @@ from ckan.types import Schema, Validator, ValidatorFactory
 RELATIONS = ("produced", "trained_on", "evaluated_on", "used")
 LINK_KINDS = ("experiment", "run")
 RUN_FIELDS = ("name", "status", "started", "duration", "user", "git_commit")
+HAPPENED = ("added", "changed", "unchanged", "retired", "failed", "waiting", "held")
 DIRECTIONS = ("both", "upstream", "downstream")
 MAX_DEPTH = 20
 MAX_NODES = 2000
@@ -155,6 +156,33 @@ def run_sort(value: str) -> str:
     if value in RUN_FIELDS or (kind in ("metrics", "params") and name and len(name) <= MAX_TARGET):
         return value
     raise tk.Invalid(tk._("Must be one of {fields}, metrics.NAME or params.NAME").format(fields=", ".join(RUN_FIELDS)))
+
+
+@validator_args
+def harvest_report(
+    not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory, one_of: ValidatorFactory
+) -> Schema:
+    """``id`` of a harvest job; ``what`` happened to the datasets, a page of them."""
+    return {
+        "id": [not_empty, unicode_safe],
+        "what": [default(""), one_of(["", *HAPPENED])],
+        "limit": [default(100), between(0, MAX_PAGE)],
+        "offset": [default(0), between(0, 2**31 - 1)],
+    }
+
+
+@validator_args
+def harvest_reject(not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory) -> Schema:
+    """``id`` of a harvest job; ``why`` its plan is rejected."""
+    return {"id": [not_empty, unicode_safe], "why": [default(""), unicode_safe, at_most(MAX_NOTE)]}
+
+
+@validator_args
+def harvest_revert(
+    not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory, boolean_validator: Validator
+) -> Schema:
+    """``id`` of a harvest job; ``partly``: what can be, when not all of it."""
+    return {"id": [not_empty, unicode_safe], "partly": [default(False), boolean_validator]}
 
 
 @validator_args

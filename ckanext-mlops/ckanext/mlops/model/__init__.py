@@ -3,11 +3,13 @@ except the links and edges that people asserted; those are in the packages (``de
 (:class:`Link` with origin ``asserted``)."""
 
 from ckanext.mlops.model.tables import (
+    Choice,
     Edge,
     Experiment,
     Link,
     LoggedModel,
     ModelVersion,
+    Plan,
     RegisteredModel,
     Revision,
     Run,
@@ -16,11 +18,13 @@ from ckanext.mlops.model.tables import (
 )
 
 __all__ = [
+    "Choice",
     "Edge",
     "Experiment",
     "Link",
     "LoggedModel",
     "ModelVersion",
+    "Plan",
     "RegisteredModel",
     "Revision",
     "Run",

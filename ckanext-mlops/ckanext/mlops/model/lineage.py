@@ -18,6 +18,7 @@ from ckan import model
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
 from sqlalchemy.orm import Session
 
+from ckanext.mlops.catalog.weburl import import_uri
 from ckanext.mlops.core import naming
 from ckanext.mlops.model.tables import Edge, utc_now
 
@@ -93,6 +94,31 @@ def delete_dataset(session: Session, dataset_id: str) -> None:
     Edges from it stay: other datasets own them, and they hold again if it is harvested again, with the same id.
     """
     session.execute(sa.delete(Edge).where(Edge.downstream_dataset == dataset_id), execution_options=_UNSYNCHRONIZED)
+
+
+def unlink(session: Session, dataset_id: str, repository: str) -> None:
+    """Let imports from a dataset that goes be imports from its repository again. The caller commits."""
+    resources: Any = model.Resource
+    paths = {
+        row.id: str((row.extras or {}).get("dvc_path") or "")
+        for row in session.execute(sa.select(resources.id, resources.extras).where(resources.package_id == dataset_id))
+    }
+    imported = sa.and_(
+        Edge.upstream_dataset == dataset_id,
+        Edge.downstream_dataset != dataset_id,
+        Edge.origin == HARVESTED,
+        Edge.evidence["kind"].astext == "import",
+    )
+    for edge in session.scalars(sa.select(Edge).where(imported)).all():
+        uri = import_uri(repository, paths.get(edge.upstream_resource or "", "") or edge.path)
+        key = {"upstream_dataset": None, "upstream_resource": None, "upstream_uri": uri}
+        new = edge_id(edge.downstream_dataset, origin=edge.origin, path=edge.path, version_id=edge.version_id, **key)
+        if session.get(Edge, new) is None:
+            values = {"id": new, **key}
+            session.execute(
+                sa.update(Edge).where(Edge.id == edge.id).values(**values), execution_options=_UNSYNCHRONIZED
+            )
+        session.expunge(edge)
 
 
 def rebuild(

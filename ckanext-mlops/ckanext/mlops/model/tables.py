@@ -279,3 +279,44 @@ class Settled(tk.BaseModel):
     imports: Mapped[list[list[str]]] = mapped_column(JSONB, default=list)
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     read_at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class Plan(tk.BaseModel):
+    """A harvest (``id`` of its job) or a preview, as people follow it.
+
+    ``state``: ``waiting``, ``reading``, ``planned`` (what follows is seen from its harvest objects), ``failed``; of a
+    harvest also ``rejected``, ``reverting``, ``reverted`` and ``not reverted``. ``progress`` is the last thing that was
+    said about it. ``facts`` holds ``summary``, ``counts``, ``stages``, ``outputs`` and ``warnings`` of the plan, of a
+    preview also ``changes`` and ``problems``, and what was decided: ``decision``, ``revert``.
+    """
+
+    __tablename__ = "mlops_plan"
+    __table_args__ = (sa.Index("ix_mlops_plan_source", "source_id", "kind", "created"),)
+
+    id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    source_id: Mapped[str] = mapped_column(sa.UnicodeText)
+    kind: Mapped[str] = mapped_column(sa.UnicodeText)
+    state: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    progress: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    user_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    created: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+    changed: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+    mailed: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+
+
+class Choice(tk.BaseModel):
+    """A person took what Git says for a field that a person had edited; ``kept`` is the person's value, to go back to.
+
+    ``resource`` is an id, ``""`` = the dataset.
+    """
+
+    __tablename__ = "mlops_choice"
+
+    package_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    resource: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    field: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    kept: Mapped[Any] = mapped_column(JSONB)
+    git: Mapped[Any] = mapped_column(JSONB)
+    user_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    created: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)

@@ -59,6 +59,16 @@ def store_all(
     session.flush()
 
 
+def refs(session: Session, package_ids: Sequence[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
+    """Package id → version id → the branches and tags that show it, where there are any."""
+    found: dict[str, dict[str, list[dict[str, str]]]] = {}
+    if package_ids:
+        shown = sa.and_(Version.package_id.in_(package_ids), Version.refs != sa.literal([], Version.refs.type))
+        for row in session.execute(sa.select(Version.package_id, Version.id, Version.refs).where(shown)):
+            found.setdefault(row.package_id, {})[row.id] = row.refs
+    return found
+
+
 def page(session: Session, package_ids: Sequence[str], limit: int, offset: int = 0) -> list[Version]:
     """Versions of a dataset, or of all in a chain, newest first by commit date."""
     query = sa.select(Version).where(Version.package_id.in_(package_ids)).order_by(*_NEWEST_FIRST)

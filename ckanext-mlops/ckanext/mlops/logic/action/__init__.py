@@ -3,7 +3,15 @@
 from ckanext.mlops.logic.action.access import mlops_access_ask, mlops_access_decide, mlops_access_list
 from ckanext.mlops.logic.action.datasets import mlops_dataset_load
 from ckanext.mlops.logic.action.files import mlops_audit_list, mlops_file_list
-from ckanext.mlops.logic.action.harvest import mlops_harvest_preview
+from ckanext.mlops.logic.action.harvest import (
+    mlops_harvest_approve,
+    mlops_harvest_preview,
+    mlops_harvest_reject,
+    mlops_harvest_report,
+    mlops_harvest_revert,
+    mlops_preview_create,
+    mlops_preview_show,
+)
 from ckanext.mlops.logic.action.lineage import mlops_lineage_show
 from ckanext.mlops.logic.action.links import mlops_link_create, mlops_link_delete, mlops_link_list
 from ckanext.mlops.logic.action.metrics import mlops_repository_metrics
@@ -19,13 +27,19 @@ __all__ = [
     "mlops_audit_list",
     "mlops_dataset_load",
     "mlops_file_list",
+    "mlops_harvest_approve",
     "mlops_harvest_preview",
+    "mlops_harvest_reject",
+    "mlops_harvest_report",
+    "mlops_harvest_revert",
     "mlops_lineage_show",
     "mlops_link_create",
     "mlops_link_delete",
     "mlops_link_list",
     "mlops_mlflow_sync",
     "mlops_overview",
+    "mlops_preview_create",
+    "mlops_preview_show",
     "mlops_ref_list",
     "mlops_repository_metrics",
     "mlops_repository_show",
