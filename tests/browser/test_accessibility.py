@@ -16,6 +16,7 @@ PATHS = {
     "lineage": f"/dataset/{DATASET}/lineage",
     "versions": f"/dataset/{DATASET}/versions",
     "experiments": f"/dataset/{DATASET}/experiments",
+    "repository": "/repository/{repository}",
     "metrics": "/repository/{repository}/metrics?baseline=baseline",
 }
 OURS = {"include": [["[role=main]"]], "exclude": [[".secondary"], [".toolbar"], [".page_primary_action"]]}
