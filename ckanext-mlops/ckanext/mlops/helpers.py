@@ -13,7 +13,7 @@ from ckan.types import Context
 
 from ckanext.mlops import mlflow_servers
 from ckanext.mlops.catalog.weburl import repository_page
-from ckanext.mlops.core.naming import repository_key
+from ckanext.mlops.core.naming import repository_key, repository_slug
 from ckanext.mlops.logic.lineage import Reader
 from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import versions
@@ -92,6 +92,11 @@ def mlops_repository_label(url: str) -> str:
     """How people name a repository: ``github.com/o/r``; the last part of a local folder."""
     key = repository_key(url)
     return key.rsplit("/", 1)[-1] if key.startswith("file://") else key
+
+
+def mlops_repository_id(url: str) -> str:
+    """The part of the addresses of its pages here that names a repository."""
+    return repository_slug(url)
 
 
 def mlops_repository_page(url: str) -> str:

@@ -10,7 +10,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, Validator
 from flask import Blueprint
 
-from ckanext.mlops import activity, cleanup, views
+from ckanext.mlops import activity, cleanup, resource_view, views
 from ckanext.mlops.logic import validators
 from ckanext.mlops.model import lineage
 from ckanext.mlops.search import document, facets, query
@@ -28,6 +28,7 @@ class MlopsPlugin(p.SingletonPlugin):
     p.implements(p.IBlueprint)
     p.implements(p.IFacets, inherit=True)
     p.implements(p.IPackageController, inherit=True)
+    p.implements(p.IResourceView, inherit=True)
     p.implements(p.IValidators)
 
     def update_config(self, config: CKANConfig) -> None:
@@ -78,3 +79,23 @@ class MlopsPlugin(p.SingletonPlugin):
     def group_facets(self, facets_dict: dict[str, Any], group_type: str, package_type: str | None) -> dict[str, Any]:
         """Facets on a group's page."""
         return facets_dict | facets.titles()
+
+    def info(self) -> dict[str, Any]:
+        """The lineage of a file as a view of its resource."""
+        return resource_view.info()
+
+    def can_view(self, data_dict: dict[str, Any]) -> bool:
+        """Whether a resource has a lineage view."""
+        return resource_view.can_view(data_dict)
+
+    def setup_template_variables(self, context: Context, data_dict: dict[str, Any]) -> dict[str, Any]:
+        """What the view and its form show."""
+        return resource_view.template_variables(data_dict)
+
+    def view_template(self, context: Context, data_dict: dict[str, Any]) -> str:
+        """The view."""
+        return "mlops/lineage_view.html"
+
+    def form_template(self, context: Context, data_dict: dict[str, Any]) -> str:
+        """Its form."""
+        return "mlops/lineage_view_form.html"

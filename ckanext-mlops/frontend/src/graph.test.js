@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { joinEdges, lines, place, safeHref, shorten } from "./graph.js";
+import { NODE, joinEdges, lines, matches, place, placeBeside, safeHref, shorten } from "./graph.js";
 
 const edge = (upstream, downstream, origin = "harvested") => ({ upstream, downstream, origin });
 
@@ -41,4 +41,27 @@ test("a node's first line is what tells it apart", () => {
   assert.deepEqual(lines({ title: "Titanic: train", name: "titanic-train", stage: "train" }), ["train", "Titanic"]);
   assert.deepEqual(lines({ title: "Passengers", name: "passengers", stage: "fetch" }), ["Passengers", "fetch"]);
   assert.deepEqual(lines({ title: "passengers", name: "passengers" }), ["passengers", ""]);
+});
+
+test("what is opened in a large graph stands beside its node, where nothing else is", () => {
+  const nodes = ["a", "b", "c"].map((id) => ({ id }));
+  const before = place(nodes, joinEdges([edge("a", "b"), edge("a", "c")]));
+  const fresh = [...nodes, { id: "d" }, { id: "e" }];
+  const edges = joinEdges([edge("a", "b"), edge("a", "c"), edge("a", "d"), edge("a", "e")]);
+  const { nodes: after, box } = placeBeside(before, "a", "downstream", fresh, edges);
+  for (const { id } of nodes) assert.deepEqual(after.get(id), before.nodes.get(id));
+  const ys = ["b", "c", "d", "e"].map((id) => after.get(id).y).sort((one, other) => one - other);
+  for (let i = 1; i < ys.length; i++) assert.ok(ys[i] - ys[i - 1] >= NODE.height);
+  for (const { x, y } of after.values()) assert.ok(x > box.x && x < box.x + box.width && y > box.y && y < box.y + box.height);
+});
+
+test("of a path, the end comes first", () => {
+  assert.deepEqual(lines({ title: "data/raw/a.csv", path: "data/raw/a.csv", name: "x" }), ["a.csv", "data/raw/"]);
+  assert.deepEqual(lines({ title: "data/images/", path: "data/images/", name: "x" }), ["images/", "data/"]);
+});
+
+test("nodes are found by name, path and hash", () => {
+  assert.ok(matches({ title: "Titanic: train" }, "TRAIN"));
+  assert.ok(matches({ title: "x", hash: "abcdef" }, "bcd"));
+  assert.ok(!matches({ title: "x" }, " "));
 });

@@ -15,6 +15,7 @@ LINK_KINDS = ("experiment", "run")
 RUN_FIELDS = ("name", "status", "started", "duration", "user", "git_commit")
 HAPPENED = ("added", "changed", "unchanged", "retired", "failed", "waiting", "held")
 DIRECTIONS = ("both", "upstream", "downstream")
+LEVELS = ("datasets", "steps", "files")
 MAX_DEPTH = 20
 MAX_NODES = 2000
 MAX_PAGE = 1000
@@ -93,6 +94,16 @@ def lineage_show(
         "direction": [default("both"), one_of(list(DIRECTIONS))],
         "depth": [default(5), between(1, MAX_DEPTH)],
         "max_nodes": [default(200), between(1, MAX_NODES)],
+    }
+
+
+@validator_args
+def lineage_view(ignore_missing: Validator, one_of: ValidatorFactory) -> Schema:
+    """What a resource view of lineage keeps."""
+    return {
+        "level": [ignore_missing, one_of(list(LEVELS))],
+        "direction": [ignore_missing, one_of(list(DIRECTIONS))],
+        "depth": [ignore_missing, between(1, MAX_DEPTH)],
     }
 
 
