@@ -1,0 +1,39 @@
+"""The script of the lineage graph: its own tests, by Node where there is one, and what is committed of its build."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "ckanext-mlops"
+FRONTEND = ROOT / "frontend"
+ASSETS = ROOT / "ckanext" / "mlops" / "assets"
+#: They import what `npm ci` installs.
+NEED_PACKAGES = {"graph.test.js"}
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no Node on this machine; a portal needs none")
+def test_the_scripts_tests_pass():
+    installed = (FRONTEND / "node_modules").is_dir()
+    files = [
+        str(each) for each in sorted(FRONTEND.glob("src/*.test.js")) if installed or each.name not in NEED_PACKAGES
+    ]
+    done = subprocess.run(["node", "--test", *files], cwd=FRONTEND, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_the_lock_names_no_registry():
+    packages = json.loads((FRONTEND / "package-lock.json").read_text())["packages"]
+    assert not [name for name, each in packages.items() if "resolved" in each]
+    assert all("integrity" in each for name, each in packages.items() if name)
+
+
+def test_the_built_script_is_small_and_its_licences_are_beside_it():
+    assert (ASSETS / "lineage.js").stat().st_size < 150_000
+    licences = (ASSETS / "lineage.licenses.txt").read_text()
+    for name in json.loads((FRONTEND / "package.json").read_text())["dependencies"]:
+        assert f"{name} " in licences
