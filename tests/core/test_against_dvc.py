@@ -20,7 +20,7 @@ import pytest
 
 from ckanext.mlops.core import read_repository
 from ckanext.mlops.core.records import Snapshot
-from ckanext.mlops.core.tables import metrics_table, params_table
+from ckanext.mlops.core.tables import metrics_table, params_table, value_changes
 
 pytestmark = pytest.mark.slow
 
@@ -209,12 +209,18 @@ metrics: [out/extra.yaml]
     run(folder, "git", "tag", "v1")
     (folder / "params.yaml").write_text("models: {lr: {C: 3}, svm: {C: 2}}\nseeds: [2]\nwhen: off\n")
     (folder / "raw.csv").write_text("a,b\n1,2\n3,4\n")
+    (folder / "out/extra.yaml").write_text("auc: 2e-3\nname: best\n")
     dvc(folder, "add", "-q", "raw.csv")
     dvc(folder, "repro", "-q")
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", "two")
     assert assert_stages_equal(folder) == 2
     assert assert_tables_equal(folder) == 14  # 3 metrics files and 4 params files, twice
+    for command, table in (("metrics", metrics_table), ("params", params_table)):
+        before, after = (next(iter(table([ours(folder)[name]]).values()))["data"] for name in ("v1", "main"))
+        changes = value_changes(before, after)
+        assert changes
+        assert changes == json.loads(dvc(folder, command, "diff", "v1", "main", "--json"))
 
 
 @pytest.mark.oracle

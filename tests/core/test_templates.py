@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ckanext.mlops.core.records import Snapshot
+from ckanext.mlops.core.tables import params_table
 
 PIPELINE = """
 vars:
@@ -48,6 +49,17 @@ def test_vars_foreach_and_matrix(repo: Any) -> None:
         "python run.py two 1e-05", "model/two.pkl", "fits two", 6,
     )  # fmt: skip
     assert not snapshot.problems
+
+
+def test_params_that_only_templates_use_keep_their_dotted_keys(repo: Any) -> None:
+    """As in ``dvc params show``; seen in PIReTship/bookdata-tools."""
+    pytest.importorskip("dvc.parsing", reason="resolving needs the extra 'dvc'")
+    pipeline = "vars: [conf.yaml]\nstages:\n  a:\n    cmd: run ${from.url}\n    params: [p.yaml: [x.y]]\n"
+    repo.commit({"dvc.yaml": pipeline, "conf.yaml": "from: {url: u, more: 1}\n", "p.yaml": "x: {y: 1, z: 2}\n"})
+    assert params_table([repo.snapshot()])["main"]["data"] == {
+        "p.yaml": {"data": {"x": {"y": 1}}},
+        "conf.yaml": {"data": {"from.url": "u"}},
+    }
 
 
 def test_a_change_of_a_file_that_was_read_resolves_anew(repo: Any) -> None:

@@ -109,6 +109,55 @@ def test_diff(run: Callable[..., str]) -> None:
     assert "no difference" in run("diff", "REPO", "v1", "v1")
 
 
+def test_changed_values_in_dvcs_shape(run: Callable[..., str]) -> None:
+    found = json.loads(run("params", "REPO", "--diff", "v1", "main", "--json"))
+    assert found == {"params.yaml": {"lr": {"old": 0.1, "new": 0.2, "diff": 0.1}}}
+    text = run("metrics", "REPO", "--diff", "v1", "main", "--markdown")
+    assert "| Path | Name | v1 | main | Change |" in text
+    assert "| m.json | note | =1+1 | - | - |" in text
+
+
+def test_the_last_commits(run: Callable[..., str], repo: Any) -> None:
+    newest, older = repo.git("rev-list", "main").split()
+    assert list(json.loads(run("metrics", "REPO", "-n", "1", "--json"))) == [newest]
+    assert list(json.loads(run("metrics", "REPO", "--last", "9", "--json"))) == [newest, older]
+    read = json.loads(run("read", "REPO", "--json", "--revisions", "none", "--last", "1"))
+    assert [snapshot["revisions"][0]["name"] for snapshot in read["snapshots"]] == [newest]
+
+
+def test_plots(run: Callable[..., str], repo: Any) -> None:
+    repo.commit({"dvc.yaml": "plots: [loss.csv]\n", "loss.csv": "step,loss\n1,0.5\n"}, tag="p")
+    assert json.loads(run("plots", "REPO", "--rev", "p", "--json"))["loss.csv"]["loss.csv"]["rows"] == [
+        {"step": 1, "loss": 0.5}
+    ]
+    assert run("plots", "REPO", "--rev", "p", "--csv").splitlines() == [
+        "Plot,Path,step,loss",
+        "loss.csv,loss.csv,1,0.5",
+    ]
+    assert "in-git" in run("plots", "REPO", "--rev", "p")
+
+
+def test_runs_that_were_committed(run: Callable[..., str], repo: Any) -> None:
+    meta = "artifact_uri: /home/ada/x\nrun_id: 9f\nexperiment_id: '0'\nstatus: 3\nstart_time: 1700000000000\n"
+    repo.commit(
+        {
+            "mlruns/0/meta.yaml": "experiment_id: '0'\nname: Default\n",
+            "mlruns/0/9f/meta.yaml": meta,
+            "mlruns/0/9f/metrics/acc": "1700000000000 0.75 0\n",
+        }
+    )
+    assert "acc=0.75" in run("runs", "REPO")
+    (found,) = json.loads(run("runs", "REPO", "--json"))["mlruns"]["runs"]
+    assert (found["run_id"], found["metrics"], found["status"]) == ("9f", {"acc": 0.75}, "FINISHED")
+
+
+def test_tags_of_a_registry(run: Callable[..., str], repo: Any) -> None:
+    repo.git("update-ref", "refs/tags/net@v1.0.0", "refs/heads/main")
+    repo.git("update-ref", "refs/tags/net#prod#1", "refs/heads/main")
+    (net,) = json.loads(run("read", "REPO", "--json"))["artifacts"]
+    assert (net["name"], net["versions"][0]["version"], net["stages"][0]["stage"]) == ("net", "v1.0.0", "prod")
+
+
 def test_a_commit_by_its_id(run: Callable[..., str], repo: Any) -> None:
     assert "train" in run("dag", "REPO", "--rev", repo.git("rev-parse", "v1")[:10])
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,9 +20,20 @@ from ckanext.mlops.core.address import READING_BLOB_LIMIT, Policy
 from ckanext.mlops.core.differences import compare
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.mirror import update_mirror
+from ckanext.mlops.core.mlflow_committed import committed_stores
+from ckanext.mlops.core.plot_data import plot_files
 from ckanext.mlops.core.records import Snapshot, to_dict
-from ckanext.mlops.core.tables import metrics_table, params_table
-from ckanext.mlops.tool_render import dag_text, differences_text, read_json, summary_text, table_text
+from ckanext.mlops.core.tables import Table, metrics_table, params_table, value_changes
+from ckanext.mlops.tool_render import (
+    changes_text,
+    dag_text,
+    differences_text,
+    plots_text,
+    read_json,
+    runs_text,
+    summary_text,
+    table_text,
+)
 
 PORTAL_COMMANDS = ("get", "link", "upload")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,32 +108,44 @@ def _guarded(command: F) -> F:
     return run  # type: ignore[return-value]
 
 
-def _one(context: click.Context, repository: str, revision: str | None) -> Snapshot:
-    """The snapshot of a branch, tag, experiment or commit; the default branch's without a name."""
-    everything = revision is not None and len(revision) >= 7 and all(c in "0123456789abcdef" for c in revision)
-    reading = _open(context, repository, Selection(experiments=True, commits="all" if everything else ""))
-    wanted = revision or reading.repository.default_branch
-    for found in reading.revisions:
-        if found.name == wanted or (everything and found.commit.startswith(wanted)):
-            return next(iter(reading.only(found)))
-    raise click.ClickException(
-        f"{repository} has no branch, tag or commit {wanted!r}; 'ckan-mlops read' lists what it has"
-    )
+def _snapshots(reading: Reading, *names: str | None) -> list[Snapshot]:
+    """The snapshots of branches, tags, experiments or commits; the default branch's without a name."""
+    found = []
+    for name in names:
+        wanted = name or reading.repository.default_branch
+        revision = reading.find(wanted)
+        if revision is None:
+            raise click.ClickException(
+                f"{reading.repository.name} has no branch, tag or commit {wanted!r}; "
+                "'ckan-mlops read' lists what it has"
+            )
+        found.append(next(iter(reading.only(revision))))
+    return found
+
+
+EVERY_REF = Selection(experiments=True)
 
 
 @main.command()
 @click.argument("repository")
 @click.option("--revisions", "globs", multiple=True, help="Branches and tags to read, by glob; repeatable.")
 @click.option("--all-commits", is_flag=True, help="Read every commit.")
+@click.option("--last", type=click.IntRange(1), help="Also read this many commits of the default branch.")
 @click.option("--experiments", is_flag=True, help="Also read DVC experiments.")
 @click.option("--json", "as_json", is_flag=True, help="All facts as JSON (docs/reading.md describes it).")
 @click.pass_context
 @_guarded
 def read(
-    context: click.Context, repository: str, globs: tuple[str, ...], all_commits: bool, experiments: bool, as_json: bool
+    context: click.Context,
+    repository: str,
+    globs: tuple[str, ...],
+    all_commits: bool,
+    last: int | None,
+    experiments: bool,
+    as_json: bool,
 ) -> None:
     """Read REPOSITORY and print what is in it."""
-    selection = Selection(globs or ("*",), globs or ("*",), experiments, "all" if all_commits else "")
+    selection = Selection(globs or ("*",), globs or ("*",), experiments, "all" if all_commits else last or "")
     reading = _open(context, repository, selection)
     if not as_json:
         for line in summary_text(reading):
@@ -138,6 +162,8 @@ def _table_options(command: Callable[..., Any]) -> Any:
             click.option("-a", "--all-branches", is_flag=True, help="All branches."),
             click.option("-T", "--all-tags", is_flag=True, help="All tags."),
             click.option("-A", "--all-commits", is_flag=True, help="All commits."),
+            click.option("-n", "--last", type=click.IntRange(1), help="The newest commits of the default branch."),
+            click.option("--diff", "pair", nargs=2, metavar="A B", help="What differs between two revisions."),
             click.option("--json", "form", flag_value="json", help="JSON in the shape of DVC's."),
             click.option("--csv", "form", flag_value="csv", help="Comma-separated values."),
             click.option("--markdown", "--md", "form", flag_value="markdown", help="A Markdown table."),
@@ -148,40 +174,82 @@ def _table_options(command: Callable[..., Any]) -> Any:
     return command
 
 
-def _selected(context: click.Context, repository: str, branches: bool, tags: bool, commits: bool) -> Reading:
-    if branches or tags or commits:
+@dataclass(frozen=True)
+class _Asked:
+    """What the options of a table ask for."""
+
+    repository: str
+    all_branches: bool = False
+    all_tags: bool = False
+    all_commits: bool = False
+    last: int | None = None
+    pair: tuple[str, str] | None = None
+    form: str | None = None
+
+    def show(self, context: click.Context, make: Callable[[Iterable[Snapshot]], Table]) -> None:
+        """Print the table that ``make`` makes."""
+        if self.pair:
+            reading = _open(context, self.repository, EVERY_REF)
+            sides = [next(iter(make([one]).values()))["data"] for one in _snapshots(reading, *self.pair)]
+            click.echo(changes_text(value_changes(*sides), self.pair, self.form or "text"))
+        else:
+            click.echo(table_text(make(self._selected(context)), self.form or "text"))
+
+    def _selected(self, context: click.Context) -> Reading:
         every = ("*",)
-        chosen = Selection(every if branches or commits else (), every if tags or commits else ())
-        if commits:
-            chosen = Selection(commits="all")
-        return _open(context, repository, chosen)
-    reading = _open(context, repository, Selection())
-    default = [
-        one for one in reading.revisions if one.kind == "branch" and one.name == reading.repository.default_branch
-    ]
-    return reading.only(*default)
+        if self.all_commits:
+            return _open(context, self.repository, Selection(commits="all"))
+        if self.all_branches or self.all_tags or self.last:
+            branches, tags = every if self.all_branches else (), every if self.all_tags else ()
+            return _open(context, self.repository, Selection(branches, tags, commits=self.last or ""))
+        reading = _open(context, self.repository, Selection())
+        default = reading.repository.default_branch
+        return reading.only(*(one for one in reading.revisions if one.kind == "branch" and one.name == default))
 
 
 @main.command()
 @_table_options
 @_guarded
-def metrics(
-    context: click.Context, repository: str, all_branches: bool, all_tags: bool, all_commits: bool, form: str | None
-) -> None:
+def metrics(context: click.Context, **options: Any) -> None:
     """Metrics of REPOSITORY, of the default branch or of all that is asked for."""
-    table = metrics_table(_selected(context, repository, all_branches, all_tags, all_commits))
-    click.echo(table_text(table, form or "text"))
+    _Asked(**options).show(context, metrics_table)
 
 
 @main.command()
 @_table_options
 @_guarded
-def params(
-    context: click.Context, repository: str, all_branches: bool, all_tags: bool, all_commits: bool, form: str | None
-) -> None:
+def params(context: click.Context, **options: Any) -> None:
     """Params of REPOSITORY: what the params files say."""
-    table = params_table(_selected(context, repository, all_branches, all_tags, all_commits))
-    click.echo(table_text(table, form or "text"))
+    _Asked(**options).show(context, params_table)
+
+
+@main.command()
+@click.argument("repository")
+@click.option("--rev", "revision", help="Branch, tag or commit; the default branch without it.")
+@click.option("--json", "form", flag_value="json", help="All data points.")
+@click.option("--csv", "form", flag_value="csv", help="All data points, one row each.")
+@click.pass_context
+@_guarded
+def plots(context: click.Context, repository: str, revision: str | None, form: str | None) -> None:
+    """What the plots of REPOSITORY draw: tables and lists that Git holds, images by their Git object."""
+    reading = _open(context, repository, EVERY_REF)
+    (snapshot,) = _snapshots(reading, revision)
+    with reading.files(snapshot.revisions[0]) as files:
+        click.echo(plots_text(((plot.name, plot_files(plot, files)) for plot in snapshot.plots), form or "text"))
+
+
+@main.command()
+@click.argument("repository")
+@click.option("--rev", "revision", help="Branch, tag or commit; the default branch without it.")
+@click.option("--json", "form", flag_value="json", help="All facts of the runs.")
+@click.pass_context
+@_guarded
+def runs(context: click.Context, repository: str, revision: str | None, form: str | None) -> None:
+    """MLflow runs of a file store (mlruns/) that was committed to REPOSITORY."""
+    reading = _open(context, repository, EVERY_REF)
+    (snapshot,) = _snapshots(reading, revision)
+    with reading.files(snapshot.revisions[0]) as files:
+        click.echo(runs_text(committed_stores(files, reading.repository.name), form or "text"))
 
 
 @main.command()
@@ -194,7 +262,8 @@ def params(
 @_guarded
 def dag(context: click.Context, repository: str, revision: str | None, outs: bool, form: str | None) -> None:
     """What is made from what in REPOSITORY."""
-    click.echo(dag_text(_one(context, repository, revision), outs=outs, form=form or "text"), nl=False)
+    (snapshot,) = _snapshots(_open(context, repository, EVERY_REF), revision)
+    click.echo(dag_text(snapshot, outs=outs, form=form or "text"), nl=False)
 
 
 @main.command()
@@ -206,7 +275,7 @@ def dag(context: click.Context, repository: str, revision: str | None, outs: boo
 @_guarded
 def diff(context: click.Context, repository: str, before: str, after: str, as_json: bool) -> None:
     """What differs between two revisions: stages, outputs, commands, params and metrics."""
-    found = compare(_one(context, repository, before), _one(context, repository, after))
+    found = compare(*_snapshots(_open(context, repository, EVERY_REF), before, after))
     if as_json:
         click.echo(json.dumps([to_dict(item) for item in found], indent=1, ensure_ascii=False))
     else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ckanext.mlops.core import Reading
 from ckanext.mlops.core.differences import Difference
 from ckanext.mlops.core.lineage import relate
+from ckanext.mlops.core.mlflow_files import FileStore
+from ckanext.mlops.core.plot_data import PlotFile
 from ckanext.mlops.core.records import Snapshot, to_dict
 from ckanext.mlops.core.sheets import csv_text, markdown_text
 from ckanext.mlops.core.tables import Table, flatten
@@ -27,10 +29,75 @@ def table_text(table: Table, form: str) -> str:
             rows.append((revision, file, {key or "value": value for key, value in values.items()}))
     keys = sorted({key for _, _, values in rows for key in values})
     cells = [[revision, file, *(_cell(values.get(key)) for key in keys)] for revision, file, values in rows]
-    head = ["Revision", "Path", *keys]
+    return rows_text(["Revision", "Path", *keys], cells, form)
+
+
+def rows_text(head: Sequence[str], cells: Sequence[Sequence[str]], form: str) -> str:
+    """A table as ``csv``, ``markdown`` or ``text``."""
     if form == "csv":
         return csv_text(head, cells).rstrip("\n")
     return markdown_text(head, cells) if form == "markdown" else aligned(head, cells)
+
+
+def changes_text(changes: Mapping[str, Any], pair: tuple[str, str], form: str) -> str:
+    """Changed values as ``json`` in the shape of ``dvc params diff``, ``csv``, ``markdown`` or ``text``."""
+    if form == "json":
+        return json.dumps(changes, indent=1, ensure_ascii=False)
+    cells = [
+        [file, key, _cell(change["old"]), _cell(change["new"]), _cell(change.get("diff"))]
+        for file, found in changes.items()
+        for key, change in found.items()
+    ]
+    return rows_text(["Path", "Name", *pair, "Change"], cells, form)
+
+
+def plots_text(plots: Iterable[tuple[str, Iterable[PlotFile]]], form: str) -> str:
+    """Files of plots: all data points as ``json`` or ``csv``, or what there is as ``text``."""
+    found = [(name, file) for name, files in plots for file in files]
+    if form == "json":
+        table: dict[str, dict[str, Any]] = {}
+        for name, file in found:
+            table.setdefault(name, {})[file.path] = to_dict(file)
+        return json.dumps(table, indent=1, ensure_ascii=False)
+    if form == "csv":
+        fields = list(dict.fromkeys(field for _, file in found for row in file.rows for field in row))
+        rows = [
+            [name, file.path, *(_cell(row.get(field)) for field in fields)] for name, file in found for row in file.rows
+        ]
+        return rows_text(["Plot", "Path", *fields], rows, form)
+    cells = [
+        [name, file.path, file.state, str(len(file.rows) or "-"), ", ".join(file.rows[0] if file.rows else ())]
+        for name, file in found
+    ]
+    return rows_text(["Plot", "Path", "State", "Points", "Fields"], cells, form)
+
+
+def runs_text(stores: Iterable[tuple[str, FileStore]], form: str) -> str:
+    """Runs of MLflow file stores as ``json`` or ``text``."""
+    found: dict[str, Any] = {}
+    cells: list[list[str]] = []
+    for folder, store in stores:
+        experiments = {item.experiment_id: item for item in store.experiments()}
+        runs = list(store.runs(list(experiments)))
+        found[folder] = {
+            "experiments": [to_dict(item) for item in experiments.values()],
+            "runs": [to_dict(run) for run in runs],
+            "problems": store.problems,
+        }
+        names = {item.experiment_id: item.name for item in experiments.values()}
+        cells += [
+            [
+                run.run_id,
+                names.get(run.experiment_id, run.experiment_id),
+                run.status,
+                run.start,
+                " ".join(f"{key}={_cell(value)}" for key, value in sorted(run.metrics.items())) or "-",
+            ]
+            for run in runs
+        ]
+    if form == "json":
+        return json.dumps(found, indent=1, ensure_ascii=False)
+    return rows_text(["Run", "Experiment", "Status", "Start", "Metrics"], cells, form)
 
 
 def _cell(value: Any) -> str:
@@ -134,6 +201,7 @@ def read_json(reading: Reading) -> Iterator[str]:
         "schema": SCHEMA,
         "repository": to_dict(reading.repository),
         "problems": [to_dict(problem) for problem in reading.problems],
+        "artifacts": [to_dict(artifact) for artifact in reading.artifacts],
     }
     yield json.dumps(head, indent=1)[:-2] + ',\n "snapshots": ['
     for number, snapshot in enumerate(reading):

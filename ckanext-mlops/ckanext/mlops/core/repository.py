@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import fnmatch
+import re
 from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,16 +15,19 @@ from . import cache as warm
 from .errors import LimitExceeded, RepositoryError
 from .gitcommand import GitError
 from .gitobjects import GitObjects, Ref
+from .gto import Artifact, registry
 from .hints import source_hints
 from .limits import DEFAULTS, Limits
 from .naming import repository_name
 from .records import Problem, RefKind, Repository, Revision, Snapshot
+from .revision_files import RevisionFiles
 from .snapshots import SnapshotReader
 from .untrusted import clean, clean_url
 
 _STALE = 0.25  # part of a snapshot's stages that had to be made for the cache to be written anew
 _EXPERIMENTS = "refs/exps/"
 _PRIVATE = ("exec", "stash", "apply", "celery", "temp")
+_COMMIT_ID = re.compile(r"[0-9a-f]{4,64}")
 _PREFIXES: dict[RefKind, str] = {"branch": "refs/heads/", "tag": "refs/tags/", "experiment": _EXPERIMENTS}
 
 _KINDS: dict[str, RefKind] = {"h": "branch", "t": "tag", "e": "experiment"}  # by the first letter below refs/
@@ -78,11 +83,30 @@ class Reading:
         """All selected revisions, in the order of the snapshots that show them."""
         return tuple(revision for _, revisions in self._groups for revision in revisions)
 
+    def find(self, name: str) -> Revision | None:
+        """The selected branch, tag or experiment of that name, else the commit whose id starts with it.
+
+        >>> reading.only(reading.find("1f2e3d4c"))  # doctest: +SKIP
+        """
+        found = next((one for one in self.revisions if one.name == name), None)
+        if found is not None or not _COMMIT_ID.fullmatch(name):
+            return found
+        with GitObjects(self._git_dir, self._limits) as objects:
+            try:
+                # Only hexadecimal digits come here: nothing that Git would take for an option or a range.
+                oid = objects.run(["rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"]).decode("ascii").strip()
+            except GitError:
+                return None
+            _, commit, _ = next(objects.commits([oid]))
+        return _revision(oid, "commit", commit) if commit else None
+
     def only(self, *revisions: Revision) -> Reading:
-        """The same repository with only these of its revisions."""
-        wanted = set(revisions)
-        groups = [(tree, tuple(one for one in members if one in wanted)) for tree, members in self._groups]
-        return self._with(tuple(group for group in groups if group[1]))
+        """The same repository with only these revisions, which may be what :meth:`find` gave."""
+        groups: dict[str, list[Revision]] = {}
+        for revision in revisions:
+            groups.setdefault(revision.tree, []).append(revision)
+        order = [tree for tree, _ in self._groups if tree in groups]
+        return self._with(tuple((tree, tuple(groups[tree])) for tree in dict.fromkeys([*order, *groups])))
 
     def without(self, trees: Container[str]) -> Reading:
         """The same repository without the snapshots of trees that are known already (:attr:`Revision.tree`)."""
@@ -90,6 +114,21 @@ class Reading:
 
     def _with(self, groups: tuple[tuple[str, tuple[Revision, ...]], ...]) -> Reading:
         return Reading(self._git_dir, self.repository, groups, self.problems, self._limits, self._cache)
+
+    @contextmanager
+    def files(self, revision: Revision) -> Iterator[RevisionFiles]:
+        """Any file of a revision by its path, inside a ``with`` statement.
+
+        >>> with reading.files(reading.revisions[0]) as files:  # doctest: +SKIP
+        ...     files.read("README.md", 65_536)
+        """
+        with GitObjects(self._git_dir, self._limits) as objects:
+            yield RevisionFiles(objects, revision.tree, self._limits)
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """What the selected tags say as a GTO registry: versions and stages of artifacts."""
+        return registry(revision for revision in self.revisions if revision.kind == "tag")
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether the history of the commit ``newer`` has the commit ``older``, which may be itself."""

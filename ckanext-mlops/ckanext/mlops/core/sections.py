@@ -47,27 +47,33 @@ class SectionReader:
             revision = item.revisions[0].name
             problems.extend(Problem(message, path, revision=revision, severity="warning") for message in messages)
 
-    def params_files(self, item: Work) -> dict[str, tuple[str, ...] | None]:
-        """Params files and the keys that are asked of them, None for all: as ``dvc params show`` does."""
+    def params_files(self, item: Work) -> Iterator[tuple[str, tuple[str, ...] | None, bool]]:
+        """``(file, keys, nested)`` of the params: as ``dvc params show`` does, keys None for a whole file.
+
+        Of a file that only templates use, DVC shows the dotted keys that they used, not mappings of them.
+        """
         asked: list[tuple[str, tuple[str, ...] | None]] = []
         for pipeline in item.pipelines:
             asked += pipeline.param_files.items()
         asked += [(posixpath.join(root, "params.yaml"), None) for root in item.found.roots or ("",)]
         files = merge_params(asked, item.singles)
+        yield from ((path, keys, True) for path, keys in files.items())
+        used: dict[str, dict[str, None]] = {}
         for pipeline in item.pipelines:
-            for path, keys in pipeline.used.items():
-                if not path.endswith("]"):  # "vars[0]": values in dvc.yaml itself
-                    files.setdefault(path, keys)
-        return files
+            for path, names in pipeline.used.items():
+                # "vars[0]": values in dvc.yaml itself. A file that is missing above is one that DVC does not show.
+                if not path.endswith("]") and not (path in files and self.trees.blob(item.tree, path)):
+                    used.setdefault(path, {}).update(dict.fromkeys(names))
+        yield from ((path, tuple(names), False) for path, names in used.items())
 
     def params(self, item: Work) -> Iterator[Param]:
         """What the params files say."""
-        for path, keys in self.params_files(item).items():
+        for path, keys, nested in self.params_files(item):
             oid = self.trees.blob(item.tree, path)
             if not oid:
                 continue
             found = self.builder.file_params(path, oid, keys)
-            if keys is not None:
+            if keys is not None and nested:
                 values: dict[str, Any] = {}
                 for param in found:
                     nest(values, param.key, param.value)

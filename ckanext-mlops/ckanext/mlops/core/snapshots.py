@@ -266,7 +266,7 @@ class SnapshotReader:
                 for oid, path in zip(part.oids, part.paths(), strict=True):
                     if oid and oid[0] != _FOLDER and path in wanted:
                         yield oid, path
-        for path in self._sections.params_files(item):
+        for path, _, _ in self._sections.params_files(item):
             oid = self.trees.blob(item.tree, path)
             if oid:
                 yield oid, path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .records import Metric, Revision, Snapshot
@@ -74,6 +74,35 @@ def flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, values
+
+
+def value_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """What differs between the ``data`` of two entries of a table, as ``dvc params diff --json`` shows it.
+
+    >>> value_changes({"p.yaml": {"data": {"lr": 1, "k": "a"}}}, {"p.yaml": {"data": {"lr": 3, "k": "a"}}})
+    {'p.yaml': {'lr': {'old': 1, 'new': 3, 'diff': 2}}}
+    """
+    result: dict[str, dict[str, dict[str, Any]]] = {}
+    for file in sorted(before.keys() | after.keys()):
+        old, new = (_comparable(side.get(file, {}).get("data", {})) for side in (before, after))
+        changes = {
+            key: _change(old.get(key), new.get(key))
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key)
+        }
+        if changes:
+            result[file] = changes
+    return result
+
+
+def _comparable(values: Any) -> dict[str, Any]:
+    """Dotted keys as DVC compares them: lists as text, no empty mappings."""
+    return {key: str(value) if isinstance(value, list) else value for key, value in flatten(values) if value != {}}
+
+
+def _change(old: Any, new: Any) -> dict[str, Any]:
+    numbers = isinstance(old, (int, float)) and isinstance(new, (int, float))
+    return {"old": old, "new": new, "diff": new - old} if numbers else {"old": old, "new": new}
 
 
 def metrics_frame(snapshots: Iterable[Snapshot]) -> pandas.DataFrame:
