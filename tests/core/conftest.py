@@ -1,10 +1,14 @@
-"""Repositories for the tests of the core: bundles of real ones, and small ones built in place with real Git."""
+"""Repositories for the tests of the core: bundles of real ones, and small ones built in place with real Git. And a
+server that misbehaves."""
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import os
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +131,48 @@ def read_files(repo: Repo) -> Callable[..., Snapshot]:
         return repo.snapshot(**options)
 
     return read
+
+
+class Stand:
+    """A server whose answers the test decides: no real server fails on demand."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.answer: Callable[[http.server.BaseHTTPRequestHandler], None] = lambda _: None
+        stand = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                stand.requests.append((self.path, dict(self.headers), body))
+                with contextlib.suppress(OSError):
+                    stand.answer(self)
+
+            do_POST = do_GET  # noqa: N815 - the standard library names it
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    @staticmethod
+    def reply(
+        handler: http.server.BaseHTTPRequestHandler, status: int = 200, body: bytes = b"{}", **headers: str
+    ) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+
+@pytest.fixture
+def stand() -> Iterator[Stand]:
+    stand = Stand()
+    yield stand
+    stand.server.shutdown()
+    stand.server.server_close()

@@ -21,6 +21,7 @@ from embedded.demo.mlflow_runs import MlflowServer
 from embedded.demo.project import Project, build_project
 from embedded.demo.workspace import Workspace, now
 
+PORTAL = "https://portal.example.org"
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 BUILD = """
 import sys
@@ -101,7 +102,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, mlflow_url: str) -> Built:
     killed_objects = objects(space.remote)
     killed_trees = tuple(space.git("log", "--reverse", "--format=%T", "wrong-baseline").split())
     console = Console(record=True, width=200)
-    project = build_project(folder, mlflow_uri=mlflow_url, python=Path(sys.executable), console=console)
+    project = build_project(
+        folder, mlflow_uri=mlflow_url, python=Path(sys.executable), console=console, portal_url=PORTAL
+    )
     return Built(project, space, server, console.export_text(), killed_objects, killed_trees, killed_runs)
 
 

@@ -55,6 +55,19 @@ def test_inputs_carry_the_dvc_hash_of_the_prepared_data(built):
         }
 
 
+def test_runs_name_stage_and_hashes_of_its_inputs_and_lead_to_their_datasets(built):
+    # The first training was run before there was a stage file that could name its inputs.
+    for training in built.project.trainings[1:]:
+        tags = {tag["key"]: tag["value"] for tag in run_data(built, training.run.run_id)["data"]["tags"]}
+        result = training.result
+        prepared = outputs(built, result.commit, result.prepare)
+        named = {Path(path).name: md5 for path, md5 in json.loads(tags["mlops.dvc.inputs"]).items()}
+        assert named == {name: prepared[name] for name in ("train_prepared.csv", "test_prepared.csv")}
+        assert tags["mlops.dvc.stage"].removeprefix("dvc.yaml:") == result.train
+        assert tags["mlops.repository"] == built.project.url
+        assert tags["mlops.datasets"].startswith("https://portal.example.org/dataset/")
+
+
 def test_metrics_equal_the_committed_ones(built):
     for training in built.project.trainings:
         path = "data/metrics.json" if training.result.train == "Dvcfile" else "metrics.json"

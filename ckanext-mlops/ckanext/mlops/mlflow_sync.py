@@ -5,7 +5,7 @@ to anybody before a link leads to it.
 
 A *sweep* reads all runs of an experiment, page by page in the order of their start, and finds those that are gone. It
 happens at the first sync, then once a day, and when asked for. Between sweeps a sync asks about all experiments
-together: which runs ended or began since the last time, which are running, which are deleted. Tags that were set later
+together: which runs ended since the last time, which have not ended, which are deleted. Tags that were set later
 are not among the answers (MLflow cannot be asked for them) and come with the next sweep. The model registry is read
 whole each time: it is small, and moved aliases and deleted versions are seen at once.
 
@@ -42,6 +42,7 @@ FIRST_RUNS = 500
 SWEEP_EVERY = datetime.timedelta(hours=24)
 #: Clocks of training machines differ from ours by at most this, or their runs come with the next sweep.
 CLOCK_SKEW = datetime.timedelta(minutes=10)
+_UNFINISHED = " AND ".join(f"attributes.status != '{status}'" for status in ("FINISHED", "FAILED", "KILLED"))
 _BATCH = 250
 _TOGETHER = 100
 T = TypeVar("T")
@@ -237,8 +238,7 @@ class _Copier:
         seen: set[str] = set()
         for question, deleted in (
             (f"attributes.end_time > {moment}", False),
-            (f"attributes.start_time > {moment}", False),
-            ("attributes.status = 'RUNNING'", False),
+            (_UNFINISHED, False),
             ("", True),
         ):
             found = self.client.runs(ids, question, deleted="only" if deleted else False)

@@ -57,6 +57,7 @@ def run_demo(
         python=settings.python,
         console=console,
         mlflow_credentials=mlflow_credentials,
+        portal_url=settings.ckan_url.rstrip("/"),
     )
     if not project.built:
         console.print(f"  [green]✓[/green] It is there already, in {project.folder}", highlight=False)

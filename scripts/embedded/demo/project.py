@@ -55,6 +55,7 @@ def build_project(
     python: Path,
     console: Console,
     mlflow_credentials: Mapping[str, str] | None = None,
+    portal_url: str = "",
     clock: Clock = now,
 ) -> Project:
     """Build the project in ``folder``, or find the one that is there already.
@@ -63,6 +64,7 @@ def build_project(
     :param mlflow_uri: base URL of the MLflow tracking server
     :param python: interpreter that has dvc, scikit-learn and MLflow
     :param mlflow_credentials: variables such as ``MLFLOW_TRACKING_TOKEN``, for a server that asks for them
+    :param portal_url: the portal as people reach it, so that runs lead to the pages of their data
     :param clock: says when a commit is made
     :raises DemoError: a command failed, the server did not answer, or the folder holds something else
     """
@@ -80,6 +82,7 @@ def build_project(
         tracking = {
             **(mlflow_credentials or {}),
             "MLFLOW_TRACKING_URI": server.url,
+            **({"CKAN_URL": portal_url} if portal_url else {}),
             "MLFLOW_RUN_CONTEXT": json.dumps({BUILD_TAG: state["build"]}),
         }
         results = tell(space, tracking, console)

@@ -1,17 +1,15 @@
-"""A real MLflow server with real runs, and a stand-in for servers that misbehave."""
+"""A real MLflow server with real runs."""
 
 from __future__ import annotations
 
 import contextlib
-import http.server
 import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -101,48 +99,3 @@ def filled(tracking: str) -> dict[str, str]:
 @pytest.fixture
 def client(tracking: str, filled: dict[str, str]) -> MlflowClient:
     return MlflowClient(Server("lab", tracking))
-
-
-class Stand:
-    """A server whose answers the test decides: no real server fails on demand."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self.answer: Callable[[http.server.BaseHTTPRequestHandler], None] = lambda _: None
-        stand = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                stand.requests.append((self.path, dict(self.headers), body))
-                with contextlib.suppress(OSError):
-                    stand.answer(self)
-
-            do_POST = do_GET  # noqa: N815 - the standard library names it
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    @staticmethod
-    def reply(
-        handler: http.server.BaseHTTPRequestHandler, status: int = 200, body: bytes = b"{}", **headers: str
-    ) -> None:
-        handler.send_response(status)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-
-@pytest.fixture
-def stand() -> Iterator[Stand]:
-    stand = Stand()
-    yield stand
-    stand.server.shutdown()
-    stand.server.server_close()

@@ -1,22 +1,16 @@
 """Tell MLflow about a training: parameters, metrics, the model, and exactly which data it saw.
 
-MLflow notes the Git commit by itself. What it cannot know is the DVC hash of a file, so it is given as the digest of
-the dataset: that one argument is what lets a catalog say which version of the data a model was trained on.
-Nothing happens unless MLFLOW_TRACKING_URI names a server.
+MLflow notes the Git commit by itself. What it cannot know is the DVC hash of a file. The plug-in of ckanext-mlops gives
+it: as the source and the digest of each input, and in the run's tags. That is what lets a catalog say which version of
+the data a model was trained on. Nothing happens unless MLFLOW_TRACKING_URI names a server.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
 EXPERIMENT = "titanic"
 # MLflow saves no type that could be abused when a stranger's file is read, unless told to; this one is our own.
 TRUSTED = ["sklearn.tree._tree.Tree"]
-
-
-def dvc_hash(path: Path) -> str:
-    """The hash by which DVC knows a file: the md5 of its bytes."""
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def log_training(name, model, params, metrics, inputs, target="survived"):
@@ -36,12 +30,15 @@ def log_training(name, model, params, metrics, inputs, target="survived"):
     import sklearn
     from mlflow.models import infer_signature
 
+    from ckanext.mlops.training import tracked
+
     project = Path(__file__).resolve().parent.parent
     mlflow.set_experiment(EXPERIMENT)
     with mlflow.start_run(run_name=name):
         for context, path, frame in inputs:
+            source = tracked(project / path)
             data = mlflow.data.from_pandas(
-                frame, source=path, name=Path(path).stem, targets=target, digest=dvc_hash(project / path)
+                frame, source=source, name=Path(path).stem, targets=target, digest=source.digest
             )
             mlflow.log_input(data, context=context)
         mlflow.log_params(params)

@@ -1,0 +1,456 @@
+"""How fast an MLflow server comes into the catalog, what a sync costs when nothing changed, and what memory it takes.
+
+    python benchmarks/mlflow_sync.py            1,000 runs, 3 rounds; 100,000 runs of a stand-in (about 15 minutes)
+    python benchmarks/mlflow_sync.py --small    200 runs, 1 round, 10,000 runs; without DataHub
+
+MLflow's own server, with SQLite behind it, holds 5 experiments of 200 runs (10 params, 10 metrics, inputs, tags) and 50
+model versions. CKAN with its PostgreSQL is started beside it. Each round measures in turn, on the same server:
+
+floor      the same searches, page by page, the answers parsed for their page token and dropped
+full       ``mlops_mlflow_sync`` of a catalog that knows nothing of the server
+again      the same, when nothing changed
+DataHub    its MLflow source (PyPI, an environment of its own that is kept in the user's cache) into a file
+
+The last line is one JSON object of ratios, medians of the rounds:
+
+vs_datahub     runs per second of ``full`` / of DataHub (null: DataHub could not be installed or is left out)
+vs_floor       seconds of ``full`` / of the floor
+unchanged      seconds of ``again`` / of ``full``
+memory_growth  largest memory of the process after a sync of 100,000 runs / after one of 10,000. A stand-in serves them,
+               which makes each page when it is asked for: filling MLflow with them would take an hour.
+tab            first page of the Experiments tab with 1,000 linked runs / of a dataset without links (medians of 20)
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.server
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+EXPERIMENTS, VERSIONS, MODELS, VALUES = 5, 50, 10, 10
+DATAHUB = "acryl-datahub[mlflow]"
+RECIPE = """
+source: {{type: mlflow, config: {{tracking_uri: "{uri}", materialize_dataset_inputs: false}}}}
+sink: {{type: file, config: {{filename: "{file}"}}}}
+"""
+
+
+def fill(store: str, runs: int) -> None:
+    """Write experiments, runs and models into an MLflow store, the same ones each time."""
+    from mlflow import MlflowClient
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+    client, chance, begin = MlflowClient(store, store), random.Random(7), 1_760_000_000_000  # noqa: S311 - repeatable
+    made = []
+    for experiment in range(EXPERIMENTS):
+        experiment_id = client.create_experiment(f"experiment {experiment}", tags={"team": f"team {experiment % 3}"})
+        for number in range(runs // EXPERIMENTS):
+            start = begin + 1000 * len(made)
+            tags = {
+                "mlflow.source.git.commit": _digest("commit", len(made) % 60),
+                "mlflow.source.git.repoURL": f"https://git.example.org/team/project{experiment}.git",
+                "mlflow.source.name": "src/train.py",
+                "mlflow.user": f"user{len(made) % 7}",
+                "note": f"Lauf {len(made)}: ünïcode",
+            }
+            run = client.create_run(experiment_id, start_time=start, run_name=f"run {number}", tags=tags)
+            client.log_batch(
+                run.info.run_id,
+                [Metric(f"metric{each}", chance.random(), start, step) for each in range(VALUES) for step in (0, 1)],
+                [Param(f"param{each}", f"{chance.random():.6f}") for each in range(VALUES)],
+                [RunTag("logged", "batch")],
+            )
+            inputs = []
+            for place in range(1 + len(made) % 2):
+                data = chance.randrange(40)
+                source = json.dumps({"uri": f"data/set{data}.csv"})
+                dataset = Dataset(f"set{data}", _digest("data", data)[:32], "local", source)
+                context = "training" if place == 0 else "evaluation"
+                inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
+            client.log_inputs(run.info.run_id, datasets=inputs)
+            client.set_terminated(run.info.run_id, "FAILED" if len(made) % 17 == 0 else "FINISHED", start + 900)
+            made.append(run.info)
+    for number in range(MODELS):
+        client.create_registered_model(f"model {number}", tags={"domain": f"domain {number % 3}"})
+    for number in range(VERSIONS):
+        run_info = made[(number * 13) % len(made)]
+        version = client.create_model_version(
+            f"model {number % MODELS}", f"{run_info.artifact_uri}/model", run_info.run_id, {"rank": str(number)}
+        )
+        if number % 5 == 0:
+            client.set_registered_model_alias(version.name, "champion", version.version)
+
+
+def floor(uri: str) -> float:
+    """Seconds of paging through all that a full sync asks for."""
+    session, begin = requests.Session(), time.perf_counter()
+
+    def pages(method: str, path: str, key: str, **arguments: Any) -> list[Any]:
+        found, token = [], ""
+        while True:
+            body = {**arguments, **({"page_token": token} if token else {})}
+            given = {"json": body} if method == "POST" else {"params": body}
+            answer = session.request(method, f"{uri}/api/2.0/mlflow/{path}", timeout=300, **given).json()
+            if key == "experiments":
+                found += [item["experiment_id"] for item in answer.get(key, [])]
+            token = answer.get("next_page_token")
+            if not token:
+                return found
+
+    ids = pages("POST", "experiments/search", "experiments", max_results=1000, view_type="ALL")
+    pages("POST", "runs/search", "runs", experiment_ids=ids, max_results=1000, run_view_type="ALL")
+    pages("POST", "logged-models/search", "models", experiment_ids=ids, max_results=50)
+    pages("GET", "registered-models/search", "registered_models", max_results=1000)
+    pages("GET", "model-versions/search", "model_versions", max_results=1000)
+    return time.perf_counter() - begin
+
+
+class StandIn(http.server.BaseHTTPRequestHandler):
+    """Answers as an MLflow server with ``runs`` runs in one experiment would; pages are made as they are asked for."""
+
+    protocol_version = "HTTP/1.1"
+    runs = 0
+
+    def do_POST(self) -> None:
+        """A search."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answer: dict[str, Any] = {}
+        if self.path.endswith("experiments/search"):
+            answer = {"experiments": [{"experiment_id": "1", "name": "large", "lifecycle_stage": "active"}]}
+        elif self.path.endswith("runs/search") and not asked.get("filter") and asked["run_view_type"] == "ALL":
+            first = int(asked.get("page_token") or 0)
+            last = min(self.runs, first + asked["max_results"])
+            answer = {"runs": [self._run(number) for number in range(first, last)]}
+            if last < self.runs:
+                answer["next_page_token"] = str(last)
+        self._reply(answer)
+
+    def do_GET(self) -> None:
+        """An empty registry."""
+        self._reply({})
+
+    def _reply(self, answer: dict[str, Any]) -> None:
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _run(self, number: int) -> dict[str, Any]:
+        start = 1_500_000_000_000 + number * 1000
+        info = {"run_id": _digest("run", number)[:32], "experiment_id": "1", "run_name": f"run {number}"}
+        info |= {"status": "FINISHED", "start_time": start, "end_time": start + 900, "lifecycle_stage": "active"}
+        dataset = {"name": "train", "digest": _digest("data", number % 40)[:32], "source": '{"uri": "data/train.csv"}'}
+        return {
+            "info": info,
+            "data": {
+                "params": [{"key": f"param{each}", "value": str(number + each)} for each in range(VALUES)],
+                "metrics": [{"key": f"metric{each}", "value": number / (each + 1)} for each in range(VALUES)],
+                "tags": [{"key": "mlflow.source.git.commit", "value": _digest("commit", number % 60)}],
+            },
+            "inputs": {"dataset_inputs": [{"dataset": dataset, "tags": []}]},
+        }
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+class Inside:
+    """What the process with CKAN loaded can do; it is asked in lines of JSON."""
+
+    def __init__(self, ini: str) -> None:
+        from ckan.cli import load_config
+        from ckan.config.middleware import make_app
+
+        self.app: Any = make_app(load_config(ini))
+
+    def serve(self) -> None:
+        """Answer questions."""
+        for line in sys.stdin:
+            question = json.loads(line)
+            with self.app._wsgi_app.test_request_context():
+                answer = getattr(self, "do_" + question.pop("do"))(**question)
+            print("answer " + json.dumps(answer), flush=True)
+
+    def do_prepare(self) -> None:
+        """Tables, and two datasets of an organization: one will be linked."""
+        from ckan.cli.db import upgrade
+        from ckan.plugins import toolkit as tk
+
+        upgrade.main(args=[], standalone_mode=False)
+        organization = tk.get_action("organization_create")(self._context(), {"name": "lab", "title": "Lab"})
+        for name in ("empty", "linked"):
+            data = {"name": name, "title": name, "type": "dataset", "owner_org": organization["id"]}
+            tk.get_action("package_create")(self._context(), data)
+
+    def do_forget(self) -> None:
+        """Nothing is known of any server."""
+        import sqlalchemy as sa
+        from ckan import model
+
+        from ckanext.mlops.model import Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, ServerState
+
+        for table in (Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, ServerState):
+            model.Session.execute(sa.text(f"TRUNCATE {table.__tablename__}"))
+        model.Session.commit()
+        with model.meta.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text("VACUUM ANALYZE"))
+
+    def do_sync(self, server: str) -> dict[str, Any]:
+        """Seconds, the largest MiB of the process until then, and the report."""
+        from ckan import model
+        from ckan.plugins import toolkit as tk
+
+        begin = time.perf_counter()
+        [report] = tk.get_action("mlops_mlflow_sync")(self._context(), {"server": server})["servers"]
+        seconds = time.perf_counter() - begin
+        model.Session.remove()
+        return {"seconds": seconds, "memory": _peak(), "report": report}
+
+    def do_link(self, server: str) -> int:
+        """Link a dataset with the newest thousand runs, one by one, as a person's script does; how many."""
+        import sqlalchemy as sa
+        from ckan import model
+
+        from ckanext.mlops.model import Run, links
+        from ckanext.mlops.model.tables import utc_now
+
+        package = model.Package.get("linked")
+        query = sa.select(Run.run_id).where(Run.server == server).order_by(Run.started.desc()).limit(1000)
+        runs = list(model.Session.scalars(query))
+        for run in runs:
+            links.assert_link(
+                model.Session(), package_id=package.id, server=server, kind="run", target=run, relation="trained_on",
+                user_id=None, version_id=None, note="", now=utc_now(),
+            )  # fmt: skip
+        model.Session.commit()
+        return len(runs)
+
+    def do_page(self, name: str) -> float:
+        """Seconds of the Experiments tab, as an anonymous reader."""
+        begin = time.perf_counter()
+        answer = self.app._wsgi_app.test_client().get(f"/dataset/{name}/experiments")
+        seconds = time.perf_counter() - begin
+        if answer.status_code != 200:
+            raise RuntimeError(f"the page of {name} answers {answer.status_code}")
+        return seconds
+
+    def _context(self) -> Any:
+        from ckan import model
+        from ckan.plugins import toolkit as tk
+
+        user = tk.get_action("get_site_user")({"ignore_auth": True}, {})["name"]
+        return {"user": user, "ignore_auth": True, "session": model.Session, "model": model}
+
+
+class Portal:
+    """A process with CKAN loaded."""
+
+    def __init__(self, ini: Path) -> None:
+        command = [sys.executable, __file__, "--inside", str(ini)]
+        self.inside = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, **question: Any) -> Any:
+        """The answer of :class:`Inside`."""
+        assert self.inside.stdin is not None
+        assert self.inside.stdout is not None
+        self.inside.stdin.write(json.dumps(question) + "\n")
+        self.inside.stdin.flush()
+        for line in self.inside.stdout:
+            if line.startswith("answer "):
+                return json.loads(line[7:])
+        raise RuntimeError("the process inside of CKAN ended")
+
+
+@contextmanager
+def process(*command: str, url: str = "", **variables: str) -> Iterator[None]:
+    """A process that runs while the block does, and answers at ``url``."""
+    started = subprocess.Popen(
+        [sys.executable, *command],
+        env=os.environ | variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and started.poll() is None:
+            try:
+                requests.get(url, timeout=2)
+                break
+            except requests.RequestException:
+                time.sleep(0.2)
+        else:
+            raise RuntimeError(f"{' '.join(command[:3])} did not start")
+        yield
+    finally:
+        os.killpg(started.pid, 9)  # with its workers; nothing in it is needed any more
+        started.wait()
+
+
+def datahub() -> Path | None:
+    """DataHub's command, in an environment of its own; None when it cannot be made."""
+    cache = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ckanext-mlops" / "benchmarks" / "datahub"
+    )
+    command = cache / "bin" / "datahub"
+    if not command.exists():
+        print(f"installing {DATAHUB} in {cache} ...", flush=True)
+        for step in (
+            [sys.executable, "-m", "venv", str(cache)],
+            [str(cache / "bin" / "python"), "-m", "pip", "install", "--quiet", DATAHUB],
+        ):
+            done = subprocess.run(step, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"DataHub is left out, it could not be installed: {done.stderr.strip()[-300:]}")
+                shutil.rmtree(cache, ignore_errors=True)
+                return None
+    return command
+
+
+def ingest(command: Path, uri: str, folder: Path) -> float:
+    """Seconds that DataHub's source ran, without the time that the program needs to start."""
+    recipe = folder / "datahub.yml"
+    recipe.write_text(RECIPE.format(uri=uri, file=folder / "datahub.json"))
+    environment = os.environ | {"DATAHUB_TELEMETRY_ENABLED": "false"}
+    done = subprocess.run(
+        [str(command), "ingest", "-c", str(recipe)], env=environment, capture_output=True, text=True, check=False
+    )
+    found = re.search(r"'total_duration_in_seconds': '?([\d.]+)", done.stdout + done.stderr)
+    if done.returncode or not found:
+        raise RuntimeError(f"DataHub failed: {(done.stdout + done.stderr)[-2000:]}")
+    return float(found[1])
+
+
+def large(portal: Portal, sizes: tuple[int, int], ports: dict[int, int]) -> list[float]:
+    """The largest MiB of the process after a sync of each of the sizes."""
+    memory = []
+    for size in sizes:
+        url = f"http://127.0.0.1:{ports[size]}"
+        with process(__file__, "--serve", str(ports[size]), str(size), url=url):
+            answer = portal.ask(do="sync", server=f"large{size}")
+        if answer["report"]["runs"] != size:
+            raise RuntimeError(f"not all runs were read: {answer['report']}")
+        rate = size / answer["seconds"]
+        print(f"{size:>8,} runs: {answer['seconds']:.1f} s, {rate:,.0f} a second, {answer['memory']:.0f} MiB")
+        memory.append(answer["memory"])
+    return memory
+
+
+def main() -> None:
+    """Measure, print, and end with one JSON object."""
+    if sys.argv[1:2] == ["--inside"]:
+        return Inside(sys.argv[2]).serve()
+    if sys.argv[1:2] == ["--fill"]:
+        return fill(sys.argv[2], int(sys.argv[3]))
+    if sys.argv[1:2] == ["--serve"]:
+        StandIn.runs = int(sys.argv[3])
+        return http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), StandIn).serve_forever()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true", help="a quick look")
+    parser.add_argument("--rounds", type=int, default=0, help="default 3; 1 when small")
+    options = parser.parse_args()
+    runs, rounds = (200, options.rounds or 1) if options.small else (1000, options.rounds or 3)
+    sizes = (2_000, 10_000) if options.small else (10_000, 100_000)
+    return measure(runs, rounds, sizes, None if options.small else datahub())
+
+
+def measure(runs: int, rounds: int, sizes: tuple[int, int], peer: Path | None) -> None:
+    """Start everything, measure, print."""
+    from embedded.ports import free_port
+    from embedded.services import backing_services
+    from embedded.site.ini import IniValues, render
+
+    with tempfile.TemporaryDirectory(prefix="mlops-mlflow-") as name, ExitStack() as stack:
+        folder = Path(name).resolve()
+        store, port, ports = f"sqlite:///{folder}/mlflow.db", free_port(), {size: free_port() for size in sizes}
+        uri = f"http://127.0.0.1:{port}"
+        print(f"filling MLflow with {runs:,} runs ...", flush=True)
+        subprocess.run([sys.executable, __file__, "--fill", store, str(runs)], check=True, stderr=subprocess.DEVNULL)
+        command = ("-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1")
+        variables = {"MLFLOW_BACKEND_STORE_URI": store, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        stack.enter_context(process(*command, url=f"{uri}/health", **variables))
+        backing = stack.enter_context(backing_services(folder / "services", report=print))
+        servers = " ".join(["local", *(f"large{size}" for size in sizes)])
+        extra = {f"ckanext.mlops.mlflow.large{size}.uri": f"http://127.0.0.1:{ports[size]}" for size in sizes}
+        values = IniValues(
+            site_url="http://localhost:5000",
+            secret_key="only-for-a-benchmark-only-for-a-benchmark",  # noqa: S106
+            database_url=backing.database("ckan"),
+            solr_url=backing.solr_url,
+            redis_url=backing.redis_url,
+            storage_path=str(folder / "storage"),
+            mlflow_url=uri,
+            repository_mirrors=str(folder / "mirrors"),
+            options={"ckanext.mlops.mlflow.servers": servers, **extra},
+        )
+        ini = folder / "ckan.ini"
+        ini.write_text(render(values).replace("level = INFO", "level = ERROR"))
+        portal = Portal(ini)
+        stack.callback(portal.inside.kill)
+        portal.ask(do="prepare")
+        portal.ask(do="sync", server="local")  # what is loaded once, on both sides, does not count
+        times: dict[str, list[float]] = {"floor": [], "full": [], "again": [], "DataHub": []}
+        for number in range(1, rounds + 1):
+            portal.ask(do="forget")
+            times["floor"].append(floor(uri))
+            full = portal.ask(do="sync", server="local")
+            if (full["report"]["runs"], full["report"]["model_versions"]) != (runs, VERSIONS):
+                raise RuntimeError(f"not everything was read: {full['report']}")
+            times["full"].append(full["seconds"])
+            times["again"].append(statistics.median(portal.ask(do="sync", server="local")["seconds"] for _ in range(3)))
+            if peer:
+                times["DataHub"].append(ingest(peer, uri, folder))
+            shown = ", ".join(f"{name} {found[-1]:.2f} s" for name, found in times.items() if found)
+            print(f"round {number}: {shown}", flush=True)
+        middle = {name: statistics.median(found) for name, found in times.items() if found}
+        linked = portal.ask(do="link", server="local")
+        pages = {name: [portal.ask(do="page", name=name) for _ in range(22)][2:] for name in ("empty", "linked")}
+        empty, tab = statistics.median(pages["empty"]), statistics.median(pages["linked"])
+        print(f"Experiments tab: {empty * 1e3:.0f} ms without links, {tab * 1e3:.0f} ms with {linked:,} linked runs")
+        memory = large(portal, sizes, ports)
+        print(f"full sync: {runs / middle['full']:,.0f} runs per second")
+        print(
+            json.dumps(
+                {
+                    "vs_datahub": round(middle["DataHub"] / middle["full"], 2) if peer else None,
+                    "vs_floor": round(middle["full"] / middle["floor"], 2),
+                    "unchanged": round(middle["again"] / middle["full"], 4),
+                    "memory_growth": round(memory[1] / memory[0], 2),
+                    "tab": round(tab / empty, 2),
+                }
+            )
+        )
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha1("/".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
+
+
+def _peak() -> float:
+    """The largest MiB that this process ever had in memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
