@@ -186,7 +186,14 @@ class _Copier:
         ids: list[str] = []
         for batch in _groups(self.client.experiments(deleted=True), 1000):
             ids += facts.store_experiments(self.session, self.server, batch, self.clock())
-        facts.unseen_experiments_gone(self.session, self.server, ids, self.clock())
+        lost = []
+        for item in facts.experiments_unseen(self.session, self.server, ids):
+            # Pages shift while they are read: what is not on any of them is asked for by its id.
+            if found := self.client.experiment(item):
+                ids += facts.store_experiments(self.session, self.server, [found], self.clock())
+            else:
+                lost.append(item)
+        facts.experiments_gone(self.session, self.server, lost, self.clock())
         self.session.commit()
         self.report.experiments = len(ids)
         return ids
@@ -227,7 +234,7 @@ class _Copier:
             self.session.commit()
             log.info("%s: %d runs", label, count)
         self._logged_models(ids)
-        self.report.gone += facts.unseen_runs_gone(self.session, self.server, ids, began, self.clock())
+        self._by_id(ids, facts.runs_unseen(self.session, self.server, ids, began))
         models.unseen_logged_models_gone(self.session, self.server, ids, began)
         facts.experiments_read(self.session, self.server, ids, began, all_runs=True)
         self.session.commit()

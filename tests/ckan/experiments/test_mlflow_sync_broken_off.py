@@ -102,3 +102,32 @@ def test_of_two_syncs_at_once_one_says_that_the_other_is_under_way(many, api, pe
     assert copied(many) == 7
     [third] = api("mlops_mlflow_sync", people.sysadmin, server="lab")["servers"]
     assert third["busy"] is False
+
+
+def test_a_run_that_slipped_through_the_pages_is_not_taken_for_gone(many, sync, monkeypatch):
+    """A run that is removed for good while pages are read moves the others; no real server does it on demand."""
+    sync()
+    real = mlflow_servers.MlflowClient.runs
+    slipped = model.Session.query(Run).filter_by(server="lab", experiment_id=many).first().run_id
+
+    def runs(self, ids, question="", *more, **options):
+        for run in real(self, ids, question, *more, **options):
+            if run.run_id != slipped or "run_id IN" in question:
+                yield run
+
+    monkeypatch.setattr(mlflow_servers.MlflowClient, "runs", runs)
+    report = sync(full=True)
+    assert (report["errors"], report["gone"]) == ([], 0)
+    assert model.Session.get(Run, ("lab", slipped), populate_existing=True).lifecycle_stage == "active"
+
+
+def test_an_experiment_that_slipped_through_is_not_taken_for_gone(many, sync, monkeypatch):
+    sync()
+    real = mlflow_servers.MlflowClient.experiments
+
+    def experiments(self, **options):
+        return (found for found in real(self, **options) if found.experiment_id != many)
+
+    monkeypatch.setattr(mlflow_servers.MlflowClient, "experiments", experiments)
+    assert sync()["errors"] == []
+    assert model.Session.get(Experiment, ("lab", many), populate_existing=True).lifecycle_stage == "active"

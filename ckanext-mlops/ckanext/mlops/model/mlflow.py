@@ -73,23 +73,27 @@ def sweep_reached(
     session.execute(sa.update(Experiment).where(_of(Experiment, server, ids)).values(values))
 
 
-def unseen_experiments_gone(session: Session, server: str, seen: Collection[str], now: datetime.datetime) -> int:
-    """Mark the experiments that a complete list did not name, with their runs. Returns how many experiments."""
-    where = sa.and_(Experiment.server == server, Experiment.lifecycle_stage != GONE)
-    lost = [item for item in session.scalars(sa.select(Experiment.experiment_id).where(where)) if item not in set(seen)]
-    if lost:
-        of_it = sa.update(Experiment).where(_of(Experiment, server, lost)).values(lifecycle_stage=GONE)
-        session.execute(of_it, execution_options=_UNSYNCHRONIZED)
-        _mark_gone(session, sa.and_(_of(Run, server, lost), Run.lifecycle_stage != GONE), now)
-    return len(lost)
+def experiments_unseen(session: Session, server: str, seen: Collection[str]) -> list[str]:
+    """Known experiments that a complete list did not name."""
+    query = sa.select(Experiment.experiment_id).where(Experiment.server == server, Experiment.lifecycle_stage != GONE)
+    named = set(seen)
+    return [item for item in session.scalars(query) if item not in named]
 
 
-def unseen_runs_gone(
-    session: Session, server: str, ids: Collection[str], since: datetime.datetime, now: datetime.datetime
-) -> int:
-    """Mark the runs of completely read experiments that were in no answer since then. Returns how many."""
-    where = sa.and_(_of(Run, server, ids), Run.facts_at < since, Run.lifecycle_stage != GONE)
-    return _mark_gone(session, where, now)
+def experiments_gone(session: Session, server: str, ids: Collection[str], now: datetime.datetime) -> None:
+    """Mark experiments that the server no longer knows, with their runs."""
+    of_it = sa.update(Experiment).where(_of(Experiment, server, ids)).values(lifecycle_stage=GONE)
+    session.execute(of_it, execution_options=_UNSYNCHRONIZED)
+    _mark_gone(session, sa.and_(_of(Run, server, ids), Run.lifecycle_stage != GONE), now)
+
+
+def runs_unseen(session: Session, server: str, ids: Collection[str], since: datetime.datetime) -> list[str]:
+    """Known runs of completely read experiments that were in no answer since then."""
+    return list(
+        session.scalars(
+            sa.select(Run.run_id).where(_of(Run, server, ids), Run.facts_at < since, Run.lifecycle_stage != GONE)
+        )
+    )
 
 
 def runs_gone(session: Session, server: str, run_ids: Collection[str], now: datetime.datetime) -> int:
