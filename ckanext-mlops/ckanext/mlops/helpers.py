@@ -10,11 +10,13 @@ from typing import Any, cast
 from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
+from ckanext.harvest.model import HarvestSource
 
 from ckanext.mlops import mlflow_servers
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
 from ckanext.mlops.logic.lineage import Reader
+from ckanext.mlops.logic.schema import HAPPENED
 from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import versions
 from ckanext.mlops.search.cards import Card, cards
@@ -129,6 +131,22 @@ def mlops_version_count(package_id: str) -> int:
     """How many versions a dataset has, with those of the datasets that it goes on from."""
     package = model.Package.get(package_id)
     return versions.count(model.Session(), chain(_context(), package).ids) if package else 0
+
+
+def mlops_is_dvc_source(source_id: str | None) -> bool:
+    """Whether a harvest source is one of ours."""
+    source = model.Session.get(HarvestSource, source_id) if source_id else None
+    return source is not None and str(source.type) == "dvc"
+
+
+def mlops_harvest_report(job_id: str, what: str = "", page: str = "1", limit: int = 50) -> dict[str, Any]:
+    """The report of a harvest job, with a page of its datasets; ``newer`` and ``older`` are the pages beside it."""
+    number = int(page) if page.isdecimal() and 0 < len(page) < 7 else 1
+    what = what if what in HAPPENED else ""
+    asked = {"id": job_id, "what": what, "limit": limit, "offset": (max(number, 1) - 1) * limit}
+    report: dict[str, Any] = tk.get_action("mlops_harvest_report")({}, asked)
+    older = number + 1 if report["count"] > number * limit else None
+    return report | {"newer": number - 1 if number > 1 else None, "older": older}
 
 
 def mlops_dataset_link(name: str | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from ckanext.mlops.views.download import mlops_download
 from ckanext.mlops.views.experiments import mlops_experiments
+from ckanext.mlops.views.harvest import mlops_harvest
 from ckanext.mlops.views.lineage import mlops_lineage
 from ckanext.mlops.views.metrics import mlops_metrics
 from ckanext.mlops.views.mlflow_webhook import mlops_mlflow_webhook
@@ -18,6 +19,7 @@ def get_blueprints() -> list[Blueprint]:
     return [
         mlops_download,
         mlops_experiments,
+        mlops_harvest,
         mlops_lineage,
         mlops_metrics,
         mlops_mlflow_webhook,
