@@ -10,7 +10,7 @@ import { legend, toolbar } from "./tools.js";
 import { viewOn } from "./view.js";
 
 const HEIGHT = { least: 320, most: 620 };
-const KEEP_PLACES = 700; // from so many nodes on, what is opened is placed beside what is there
+const KEEP_PLACES = 300; // from so many nodes on, what is opened is placed beside what is there
 let drawings = 0;
 
 class Lineage {

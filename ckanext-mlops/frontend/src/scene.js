@@ -5,9 +5,9 @@
 import { curve, drawEdge, drawNode, edgeStyle, svg } from "./draw.js";
 import { NODE } from "./graph.js";
 
-const LARGE = 400;
+const LARGE = 120;
 const FAR = 0.3; // text too small to read is not drawn
-const MARGIN = 120;
+const FAR_AWAY = { left: -Infinity, right: Infinity, top: -Infinity, bottom: Infinity };
 
 export class Scene {
   /** Draws into `layer`; `arrow` is the id of the arrow head, `actions(node)` what the sides of a node can do. */
@@ -31,31 +31,36 @@ export class Scene {
     this.items.replaceChildren();
     this.boxes.replaceChildren();
     this.lines.replaceChildren(...(this.isLarge ? [] : places.edges.map((each) => drawEdge(each, this.arrow, this.words))));
-    this.wasFar = undefined;
+    this.covered = null;
     if (!this.isLarge) this.items.append(...nodes.map((node) => this.element(node.id)));
     this.update(window);
   }
 
-  /** Follows the window. */
+  /** Follows the window: what is in it and half a window around it is drawn, until it leaves that. */
   update(window) {
     const far = window.scale < FAR;
     this.layer.classList.toggle("is-far", far);
-    if (!this.isLarge) return;
-    if (far && this.wasFar) return;
-    this.wasFar = far;
-    const inside = ({ x, y }) =>
-      x > window.left - MARGIN && x < window.right + MARGIN && y > window.top - MARGIN && y < window.bottom + MARGIN;
-    this.lines.replaceChildren(...joined(far ? this.routes : this.routes.filter((each) => overlaps(each, window)), !far && this.arrow));
+    if (!this.isLarge || (far && this.covered === FAR_AWAY)) return;
+    if (!far && this.covered && contains(this.covered, window)) return;
     if (far) {
+      this.covered = FAR_AWAY;
       this.items.replaceChildren();
+      this.lines.replaceChildren(...joined(this.routes));
       this.boxes.replaceChildren(...this.silhouettes());
       return;
     }
+    if (this.covered === FAR_AWAY) this.lines.replaceChildren();
     this.boxes.replaceChildren();
-    const wanted = new Set();
-    for (const [id, at] of this.places.nodes) if (inside(at)) wanted.add(this.element(id));
-    for (const child of [...this.items.children]) if (!wanted.has(child) && child !== document.activeElement) child.remove();
-    for (const element of wanted) if (element.parentNode !== this.items) this.items.append(element);
+    this.covered = around(window);
+    const near = (at) => overlaps({ left: at.x, right: at.x, top: at.y, bottom: at.y }, this.covered);
+    const nodes = [...this.places.nodes].filter(([, at]) => near(at)).map(([id]) => this.element(id));
+    exchange(this.items, nodes, document.activeElement);
+    exchange(this.lines, this.routes.filter((each) => overlaps(each, this.covered)).map((each) => this.line(each)));
+  }
+
+  line(route) {
+    route.element ??= drawEdge(route.place, this.arrow, this.words);
+    return route.element;
   }
 
   /** The element of a node, drawn when it is first wanted. */
@@ -81,7 +86,7 @@ export class Scene {
     this.found = new Set(ids);
     this.layer.classList.toggle("is-searched", this.found.size > 0);
     for (const [id, element] of this.elements) element.classList.toggle("is-found", this.found.has(id));
-    this.wasFar = undefined;
+    this.covered = null;
     this.update(window);
   }
 
@@ -108,12 +113,13 @@ export class Scene {
   }
 }
 
-function route({ edge, points }) {
-  const xs = points.map(({ x }) => x);
-  const ys = points.map(({ y }) => y);
+function route(place) {
+  const xs = place.points.map(({ x }) => x);
+  const ys = place.points.map(({ y }) => y);
   return {
-    style: edgeStyle(edge),
-    d: curve(points),
+    place,
+    style: edgeStyle(place.edge),
+    d: curve(place.points),
     left: Math.min(...xs),
     right: Math.max(...xs),
     top: Math.min(...ys),
@@ -122,18 +128,33 @@ function route({ edge, points }) {
 }
 
 function overlaps(box, window) {
-  return box.right > window.left && box.left < window.right && box.bottom > window.top && box.top < window.bottom;
+  return box.right >= window.left && box.left <= window.right && box.bottom >= window.top && box.top <= window.bottom;
 }
 
-/** One path for all lines of a style. */
-function joined(routes, arrow) {
+function contains(box, window) {
+  return box.left <= window.left && box.right >= window.right && box.top <= window.top && box.bottom >= window.bottom;
+}
+
+/** A window and half of it around, and the nodes that only reach into it. */
+function around({ left, top, right, bottom }) {
+  const x = (right - left) / 2 + NODE.width;
+  const y = (bottom - top) / 2 + NODE.height;
+  return { left: left - x, right: right + x, top: top - y, bottom: bottom + y };
+}
+
+/** Makes `wanted` the children of `parent`; `kept` stays as well. */
+function exchange(parent, wanted, kept = null) {
+  const set = new Set(wanted);
+  for (const child of [...parent.children]) if (!set.has(child) && child !== kept) child.remove();
+  parent.append(...wanted.filter((each) => each.parentNode !== parent));
+}
+
+/** One path for all lines of a style: from far away, nobody tells them apart. */
+function joined(routes) {
   const styles = new Map();
   for (const { style, d } of routes) {
     if (!styles.has(style)) styles.set(style, []);
     styles.get(style).push(d);
   }
-  return [...styles].map(([style, lines]) => {
-    if (!arrow) return svg("path", { class: style, d: lines.join("") });
-    return svg("g", {}, ...lines.map((d) => svg("path", { class: style, d, "marker-end": `url(#${arrow})` })));
-  });
+  return [...styles].map(([style, lines]) => svg("path", { class: style, d: lines.join("") }));
 }
