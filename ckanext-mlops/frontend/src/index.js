@@ -66,7 +66,7 @@ class Lineage {
     this.canvas.style.height = `${Math.min(HEIGHT.most, Math.max(HEIGHT.least, this.places.box.height * scale + 80))}px`;
     const given = viewOf(this.href);
     if (given) this.view.restore(given);
-    else this.view.begin(graph.focus);
+    else this.view.begin(this.store.begin[0]);
     this.scene.update(this.view.window());
     const key = new URL(this.href).searchParams.get("node");
     const node = key && [...this.byId.values()].find((each) => each.key === key);
@@ -89,7 +89,7 @@ class Lineage {
 
   action(node, side) {
     const what = action(this.store, node, side, this.ends[side].has(node.id));
-    return what === "fold" && node.id !== this.store.focus && this.leadsBack(node, side) ? "" : what;
+    return what === "fold" && !this.store.begin.includes(node.id) && this.leadsBack(node, side) ? "" : what;
   }
 
   /** Whether the focus is on that side: closing it would close the graph itself. */
@@ -136,7 +136,7 @@ class Lineage {
   tidy() {
     this.places = null;
     this.lay();
-    this.view.begin(this.pinned ?? this.store.focus);
+    this.view.begin(this.pinned ?? this.store.begin[0]);
   }
 
   /** Goes to an address of this page, as a link does. */

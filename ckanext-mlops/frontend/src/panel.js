@@ -47,6 +47,9 @@ function facts(node, words) {
   fact(words.retired, node.retired, false);
   fact(words.files, node.files || "", false);
   if (node.kind === "external") fact(words.address, node.name);
+  fact(words.experiment, node.experiment, false);
+  fact(words.status, node.status, false);
+  fact(words.aliases, node.aliases?.join(", "), false);
   fact(words.params, values(node.params, words));
   fact(words.metrics, values(node.metrics, words));
   return list;
@@ -74,7 +77,7 @@ export function bytes(count) {
 /** The inputs that are newer than what was made from them. */
 function newer(node, words) {
   if (!node.stale) return [];
-  const inputs = Array.isArray(node.stale) ? node.stale.map((each) => each.title ?? each) : [];
+  const inputs = Array.isArray(node.stale) ? node.stale.map(({ title, path }) => (path ? `${title} (${path})` : title)) : [];
   return [html("p", { class: "mlops-lineage-stale" }, [words.stale, inputs.join(", ")].filter(Boolean).join(": "))];
 }
 
@@ -113,6 +116,8 @@ function links(node, words) {
   };
   if (node.kind === "external") {
     add(node.url, words.open_source, { rel: "nofollow noopener" });
+  } else if (node.kind === "run" || node.kind === "model") {
+    add(node.url, words.open_run, { rel: "nofollow noopener" });
   } else {
     add(node.url, node.resource ? words.open_file : words.open);
     add(node.lineage_url, words.open_lineage);

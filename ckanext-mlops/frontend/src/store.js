@@ -10,7 +10,7 @@ export function edgeKey(edge) {
 export class Store {
   /** `graph` is an answer of the page's address with format `json`: of `mlops_lineage_show`, its nodes with a `key`. */
   constructor(graph) {
-    this.focus = graph.focus;
+    this.begin = graph.starts ?? [graph.focus];
     this.nodes = new Map(graph.nodes.map((node) => [node.id, node]));
     this.edges = new Map(graph.edges.map((edge) => [edgeKey(edge), edge]));
     this.folded = new Set(graph.nodes.flatMap((node) => (node.folded ?? []).map((side) => `${side} ${node.id}`)));
@@ -70,10 +70,9 @@ export class Store {
     };
   }
 
-  /** Where the graph begins: the focus, or all datasets of a repository. */
+  /** Where the graph begins: one dataset, its files, or all datasets of a repository. */
   starts() {
-    if (this.nodes.has(this.focus)) return [this.focus];
-    return [...this.nodes.values()].filter((node) => node.distance === 0).map((node) => node.id);
+    return this.begin.filter((id) => this.nodes.has(id));
   }
 }
 

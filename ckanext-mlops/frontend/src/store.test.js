@@ -41,7 +41,7 @@ test("a node that another way leads to stays when one is closed", () => {
 });
 
 test("a repository begins at all its datasets", () => {
-  const store = new Store({ focus: "", nodes: [node("a", 0), node("b", 0), node("x")], edges: [edge("x", "a")] });
+  const store = new Store({ focus: "", starts: ["a", "b"], nodes: [node("a", 0), node("b", 0), node("x")], edges: [edge("x", "a")] });
   assert.equal(ids(store), "abx");
   store.fold("a", "upstream");
   assert.equal(ids(store), "ab");

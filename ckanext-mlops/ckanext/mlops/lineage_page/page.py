@@ -22,8 +22,9 @@ def graph(state: State, focus: str) -> Graph:
     :raises ckan.logic.ActionError: as the actions do
     """
     found = shown(state, focus, lambda start, **changes: _ask(state, start, **changes))
+    resources = {edge["upstream"]: edge["resource"] for edge in found["edges"] if edge.get("resource")}
     for node in found["nodes"]:
-        _address(node)
+        _address(node, resources.get(node["id"]))
     return found
 
 
@@ -61,15 +62,18 @@ def _ask(state: State, start: str, **changes: Any) -> Graph:
     return dict(tk.get_action("mlops_lineage_show")({}, asked | ({"at": state.at} if state.at else {})))
 
 
-def _address(node: dict[str, Any]) -> None:
+def _address(node: dict[str, Any], resource: str | None) -> None:
     """``url`` (of the thing itself) and ``lineage_url`` of what is in this portal."""
+    if node["kind"] == "model":
+        node["role"] = "model_version"
     name = node["name"] if node["kind"] == "dataset" else node.get("dataset") or ""
     if not name:
         return
     node["url"] = tk.url_for("dataset.read", id=name)
     node["lineage_url"] = tk.url_for("mlops_lineage.index", id=name)
-    if node.get("resource"):
-        node["url"] = tk.url_for("resource.read", id=name, resource_id=node["resource"])
-        node["lineage_url"] = tk.url_for("mlops_lineage.resource", id=name, resource_id=node["resource"])
+    if node["kind"] == "file" and resource:
+        node["resource"] = resource
+        node["url"] = tk.url_for("resource.read", id=name, resource_id=resource)
+        node["lineage_url"] = tk.url_for("mlops_lineage.resource", id=name, resource_id=resource)
     if node.get("version"):
         node["version_url"] = tk.url_for("mlops_versions.show", id=name, version=node["version"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ckanext.mlops.lineage_page import words
+from ckanext.mlops.lineage_page.shown import starts
 
 MAX_ROWS = 500
 
@@ -44,12 +45,13 @@ NODE_COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
 def steps(graph: dict[str, Any], sort: str = "") -> tuple[list[Step], list[Step]]:
     """The connections: those among what the focus was made from, and all others; nearest first, or as ``sort`` says."""
     nodes = {node["id"]: node for node in graph["nodes"]}
+    begin = set(starts(graph))
     made_from: dict[tuple[str, str, str], Step] = {}
     used_for: dict[tuple[str, str, str], Step] = {}
     for edge in graph["edges"]:
         upstream, downstream = nodes[edge["upstream"]], nodes[edge["downstream"]]
         distance, rows = downstream["downstream_distance"] or downstream["distance"], used_for
-        leads_here = downstream["id"] == graph["focus"] or downstream["upstream_distance"] is not None
+        leads_here = downstream["id"] in begin or downstream["upstream_distance"] is not None
         if leads_here and upstream["upstream_distance"] is not None:
             distance, rows = upstream["upstream_distance"], made_from
         key = (edge["upstream"], edge["downstream"], edge["origin"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ckanext.mlops.lineage_page.state import Opened, Side, State, node_key
@@ -63,8 +63,8 @@ def fold(graph: Graph, closed: Iterable[Opened]) -> Graph:
     for edge in graph["edges"]:
         beside["upstream"][edge["downstream"]].append(edge["upstream"])
         beside["downstream"][edge["upstream"]].append(edge["downstream"])
-    starts = [graph["focus"]] if graph["focus"] in ids.values() else _starts(graph)
-    kept, waiting = set(starts), list(starts)
+    waiting = list(starts(graph))
+    kept = set(waiting)
     while waiting:
         here = waiting.pop()
         for side, neighbours in beside.items():
@@ -85,8 +85,10 @@ def fold(graph: Graph, closed: Iterable[Opened]) -> Graph:
     return {**graph, "nodes": nodes, "edges": edges}
 
 
-def _starts(graph: Graph) -> list[str]:
-    return [each["id"] for each in graph["nodes"] if each["distance"] == 0]
+def starts(graph: Mapping[str, Any]) -> list[str]:
+    """Where the graph begins: one dataset, its files, or all datasets of a repository."""
+    known = {each["id"] for each in graph["nodes"]}
+    return [each for each in graph.get("starts") or [graph["focus"]] if each in known]
 
 
 def _place(node: dict[str, Any], beside: dict[str, Any], side: Side) -> None:

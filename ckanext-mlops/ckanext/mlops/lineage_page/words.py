@@ -8,6 +8,8 @@ from typing import Any
 
 from ckan.plugins import toolkit as tk
 
+from ckanext.mlops.lineage_page.shown import starts
+
 
 def roles() -> dict[str, str]:
     """What a node is, in the order of the legend."""
@@ -53,6 +55,16 @@ def origin_hints() -> dict[str, str]:
     }
 
 
+def relations() -> dict[str, str]:
+    """What a run did with data."""
+    return {
+        "trained_on": tk._("trained on it"),
+        "evaluated_on": tk._("evaluated on it"),
+        "used": tk._("used it"),
+        "produced": tk._("made it"),
+    }
+
+
 def changes() -> dict[str, str]:
     """What happened to a node or connection between two revisions."""
     return {
@@ -93,7 +105,8 @@ def evidence(edge: Mapping[str, Any]) -> str:
         "import": tk._("Imported from another repository"),
         "hint": tk._("Named in the command"),
         "content": tk._("Same content under another name"),
-        "output": tk._("Made by this step"),
+        "written": tk._("Made by this step"),
+        "registry": tk._("Registered from this run"),
         "hash": tk._("The run names the content"),
         "commit": tk._("The run was started at this commit"),
     }
@@ -113,9 +126,11 @@ def plain(value: Any) -> str:
 
 def summary(graph: Mapping[str, Any]) -> str:
     """What the graph says, in a sentence or two."""
-    others = [node for node in graph["nodes"] if node["id"] != graph["focus"]]
+    others = [node for node in graph["nodes"] if node["id"] not in starts(graph)]
     upstream = [node for node in others if node["upstream_distance"] is not None]
     downstream = [node for node in others if node["downstream_distance"] is not None]
+    if not graph["focus"]:
+        return tk._("{what} in all.").format(what=_counted(graph["nodes"])) if graph["nodes"] else ""
     parts = []
     if graph["direction"] != "downstream":
         parts.append(
@@ -162,6 +177,7 @@ def for_script() -> dict[str, Any]:
         "roles": roles(),
         "origins": origins(),
         "origin_hints": origin_hints(),
+        "relations": relations(),
         "changes": changes(),
         "kinds_of_change": kinds_of_change(),
         "graph": tk._("Lineage graph. The tables below have the same content."),
@@ -182,6 +198,7 @@ def for_script() -> dict[str, Any]:
         "open_version": tk._("Open version"),
         "open_lineage": tk._("Show its lineage"),
         "open_source": tk._("Open source"),
+        "open_run": tk._("Open in MLflow"),
         "close": tk._("Close"),
         "stage": tk._("Stage"),
         "command": tk._("Command"),
@@ -194,6 +211,9 @@ def for_script() -> dict[str, Any]:
         "hash": tk._("Hash"),
         "size": tk._("Size"),
         "address": tk._("Address"),
+        "experiment": tk._("Experiment"),
+        "status": tk._("Status"),
+        "aliases": tk._("Aliases"),
         "dataset": tk._("Dataset"),
         "changed": tk._("What changed"),
         "inputs": tk._("Made from"),
