@@ -23,6 +23,7 @@ from ckanext.mlops.core.mirror import update_mirror
 from ckanext.mlops.core.mlflow_committed import committed_stores
 from ckanext.mlops.core.plot_data import plot_files
 from ckanext.mlops.core.records import Snapshot, to_dict
+from ckanext.mlops.core.stored import stores_of
 from ckanext.mlops.core.tables import Table, metrics_table, params_table, value_changes
 from ckanext.mlops.tool_render import (
     changes_text,
@@ -31,6 +32,7 @@ from ckanext.mlops.tool_render import (
     plots_text,
     read_json,
     runs_text,
+    stored_text,
     summary_text,
     table_text,
 )
@@ -174,6 +176,27 @@ def _table_options(command: Callable[..., Any]) -> Any:
     return command
 
 
+class _Address(click.ParamType):
+    """``NAME=ADDRESS`` of a DVC remote."""
+
+    name = "NAME=ADDRESS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        name, equals, address = value.partition("=")
+        if not equals or not name or not address:
+            self.fail("write NAME=ADDRESS, as in storage=/mnt/dvc or storage=s3://bucket/folder", param, ctx)
+        return name, address if "://" in address else str(Path(address).resolve())
+
+
+REMOTES = click.option(
+    "--remote",
+    "remotes",
+    type=_Address(),
+    multiple=True,
+    help="Where the repository's DVC remote NAME can be read: a folder or URL; repeatable.",
+)
+
+
 @dataclass(frozen=True)
 class _Asked:
     """What the options of a table ask for."""
@@ -209,10 +232,15 @@ class _Asked:
 
 @main.command()
 @_table_options
+@REMOTES
 @_guarded
-def metrics(context: click.Context, **options: Any) -> None:
-    """Metrics of REPOSITORY, of the default branch or of all that is asked for."""
-    _Asked(**options).show(context, metrics_table)
+def metrics(context: click.Context, remotes: tuple[tuple[str, str], ...], **options: Any) -> None:
+    """Metrics of REPOSITORY, of the default branch or of all that is asked for.
+
+    With --remote also those whose values Git does not hold: small files only, and their hash must fit.
+    """
+    stores = stores_of(remotes)
+    _Asked(**options).show(context, lambda snapshots: metrics_table(map(stores.with_values, snapshots)))
 
 
 @main.command()
@@ -264,6 +292,35 @@ def dag(context: click.Context, repository: str, revision: str | None, outs: boo
     """What is made from what in REPOSITORY."""
     (snapshot,) = _snapshots(_open(context, repository, EVERY_REF), revision)
     click.echo(dag_text(snapshot, outs=outs, form=form or "text"), nl=False)
+
+
+@main.command()
+@click.argument("repository")
+@click.option("--rev", "revision", help="Branch, tag or commit; the default branch without it.")
+@REMOTES
+@click.option("--files", "path", metavar="PATH", help="The files of this output folder, with sizes.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list.")
+@click.pass_context
+@_guarded
+def stored(
+    context: click.Context,
+    repository: str,
+    revision: str | None,
+    remotes: tuple[tuple[str, str], ...],
+    path: str | None,
+    as_json: bool,
+) -> None:
+    """Whether the DVC remotes of REPOSITORY have its outputs: pushed, missing or unknown. Downloads no data."""
+    (snapshot,) = _snapshots(_open(context, repository, EVERY_REF), revision)
+    stores = stores_of(remotes)
+    if path is None:
+        found: list[Any] = list(stores.presence(snapshot))
+    else:
+        out = next((out for stage in snapshot.stages for out in stage.outs if out.path == path.rstrip("/")), None)
+        if out is None:
+            raise click.ClickException(f"{path} is no output at that revision; 'ckan-mlops stored' lists them")
+        found = list(stores.manifest(out, snapshot.remotes))
+    click.echo(json.dumps([to_dict(item) for item in found], indent=1) if as_json else stored_text(found))
 
 
 @main.command()

@@ -13,6 +13,7 @@ from ckanext.mlops.core.mlflow_files import FileStore
 from ckanext.mlops.core.plot_data import PlotFile
 from ckanext.mlops.core.records import Snapshot, to_dict
 from ckanext.mlops.core.sheets import csv_text, markdown_text
+from ckanext.mlops.core.stored import Presence, StoredFile
 from ckanext.mlops.core.tables import Table, flatten
 
 SCHEMA = "ckan-mlops/read/1"
@@ -70,6 +71,19 @@ def plots_text(plots: Iterable[tuple[str, Iterable[PlotFile]]], form: str) -> st
         for name, file in found
     ]
     return rows_text(["Plot", "Path", "State", "Points", "Fields"], cells, form)
+
+
+def stored_text(found: Sequence[Presence] | Sequence[StoredFile]) -> str:
+    """What remotes hold, as a table."""
+    rows = [
+        [item.state, item.path, item.detail or (f"{item.missing} of {item.asked} files" if item.missing else "")]
+        if isinstance(item, Presence)
+        else [item.hash, item.path, "missing" if item.size is None else str(item.size)]
+        for item in found
+    ]
+    return aligned(
+        ["State", "Path", "Why"] if not found or isinstance(found[0], Presence) else ["Hash", "Path", "Size"], rows
+    )
 
 
 def runs_text(stores: Iterable[tuple[str, FileStore]], form: str) -> str:

@@ -21,7 +21,7 @@ StageKind = Literal["stage", "data", "import", "import-url", "import-db", "lfs"]
 OutputKind = Literal["data", "model", "metrics", "plots"]
 DependencyKind = Literal["path", "repo", "url", "db", "dataset", "stage"]
 HashAlgorithm = Literal["md5", "md5-dos2unix", "sha256", "etag", "checksum"]
-MetricState = Literal["in-git", "not-in-git", "invalid"]
+MetricState = Literal["in-git", "not-in-git", "invalid", "from-remote"]
 R = TypeVar("R")
 
 
@@ -158,7 +158,7 @@ class Metric:
     """The values of one metrics file.
 
     ``not-in-git``: DVC stores the file in a remote, Git has only its hash. ``invalid``: Git has it, it cannot be
-    parsed; ``detail`` says why.
+    parsed; ``detail`` says why. ``from-remote``: somebody asked for what the remote has (:mod:`.stored`).
     """
 
     file: str
