@@ -42,6 +42,7 @@ MATRIX = {
     "mlops_repository_metrics": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_ref_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_repository_show": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_repository_push": (EDITORS, EDITORS),
     "mlops_run_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_server_list": (SIGNED_IN, SIGNED_IN),
     "mlops_version_diff": (EVERYBODY, READERS_OF_PRIVATE),
@@ -119,6 +120,7 @@ class World:
             "mlops_overview": {},
             "mlops_repository_show": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_repository_metrics": {"id": naming.repository_slug("https://example.org/o/r.git")},
+            "mlops_repository_push": {"id": self.source["id"], "records": {"schema": "ckan-mlops/read/1"}},
             "mlops_server_list": {},
             "mlops_version_diff": {"before": self.version, "after": self.version},
             "mlops_version_show": {"id": self.version},
@@ -182,5 +184,6 @@ def test_what_does_not_exist_is_not_found(people, api, refused, action):
             before="x",
             after="x",
             grant=True,
+            records="x",
         )
     assert caught.value.status == 404

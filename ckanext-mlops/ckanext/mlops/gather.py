@@ -9,7 +9,7 @@ import contextlib
 import datetime
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,18 @@ from ckan.model.types import make_uuid
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestSource
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import apply, approval, batches, follow, memory, repositories, settled, source_config
+from ckanext.mlops import (
+    apply,
+    approval,
+    batches,
+    follow,
+    memory,
+    pushes,
+    repositories,
+    settled,
+    source_config,
+    triggers,
+)
 from ckanext.mlops.catalog import datasets, history, problems, selection
 from ckanext.mlops.catalog.edges import Harvested, imports
 from ckanext.mlops.catalog.moves import Earlier
@@ -30,7 +41,7 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.mirror import Mirror, update_mirror
 from ckanext.mlops.core.records import Problem, Repository, Snapshot
 from ckanext.mlops.core.repository import Selection, read_repository
-from ckanext.mlops.model import revisions
+from ckanext.mlops.model import revisions as revision_store
 from ckanext.mlops.source_config import ConfigError, SourceConfig
 
 log = logging.getLogger(__name__)
@@ -120,17 +131,31 @@ def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info) ->
         f"{opened.repository.name}: reading {len(opened):,} distinct states of {len(opened.revisions):,} revisions"
     )
     shown_revisions = selection.revisions(opened, config.branches, config.git_tags)
-    snapshots = selection.select(
-        shown_revisions, include=config.include, exclude=config.exclude, subfolder=config.subfolder
-    )
-    found = list(opened.problems)
+    return _chosen(opened.repository, shown_revisions, list(opened.problems), config, opened.is_ancestor)
+
+
+def _pushed(session: Session, source_id: str, config: SourceConfig) -> Reading:
+    records = pushes.load(session, source_id)
+    shown_revisions = selection.named(records.snapshots, config.branches, config.git_tags)
+    return _chosen(records.repository, shown_revisions, records.problems, config)
+
+
+def _chosen(
+    repository: Repository,
+    revisions: Iterable[Snapshot],
+    found: list[Problem],
+    config: SourceConfig,
+    earlier: Earlier | None = None,
+) -> Reading:
+    """The stages that the configuration selects."""
+    snapshots = selection.select(revisions, include=config.include, exclude=config.exclude, subfolder=config.subfolder)
     if config.remote:
         snapshots, without = selection.stored_in(snapshots, config.remote)
         found += [
             Problem(f"there is no DVC remote {config.remote}", ".dvc/config", revision=name, severity="warning")
             for name in without
         ]
-    return Reading(opened.repository, snapshots, found, opened.is_ancestor)
+    return Reading(repository, snapshots, found, earlier)
 
 
 def prepare(
@@ -147,14 +172,15 @@ def prepare(
     :param source_id: None for a repository that is no source: everything in it is new
     :raises RepositoryError: the repository as a whole cannot be read
     """
-    mirror = fetch(url, config, progress)
+    mirror = None if config.push else fetch(url, config, progress)
     remembered = memory.recall(session, source_id) if source_id else memory.Memory({}, {})
-    inputs = settled.inputs(mirror, config, owner_org)
+    origin = mirror or pushes.digest(session, source_id or "")
+    inputs = settled.inputs(origin, config, owner_org)
     answer = settled.recall(session, source_id, inputs, remembered) if source_id else None
     if answer is not None:
         progress(f"{shown(url)}: nothing moved since the last harvest: {answer.plan.summary()}")
         return Prepared(answer.plan, answer.errors, answer.warnings)
-    reading = read(mirror, config, progress)
+    reading = read(mirror, config, progress) if mirror else _pushed(session, source_id or "", config)
     options = datasets.Options(
         owner_org=owner_org,
         private=config.private_datasets,
@@ -192,6 +218,7 @@ def gather(job: HarvestJob, progress: Progress = log.info, *, wait: float = 600.
     session.commit()  # that it has begun: a kill from here on is noticed
     with locked(source.id, wait):
         _wait_for_imports(session, job, wait)
+        triggers.answered(session, str(source.id))
         _forget(session, str(job.id))
         config = configuration(source.config)
         owner_org = _owner(session, source, config)
@@ -338,7 +365,7 @@ def _note(session: Session, job_id: str, source_id: str, prepared: Prepared, rea
     follow.moved(session, job_id, prepared.remembered, moved)
     apply.refresh_refs(session, prepared.remembered.objects, moved)
     repository = naming.repository_slug(reading.repository.url)
-    revisions.store(session, source_id, repository, history.revisions(reading.snapshots))
+    revision_store.store(session, source_id, repository, history.revisions(reading.snapshots))
     if reading.unread:
         settled.forget(session, source_id)
         return

@@ -16,7 +16,7 @@ from ckanext.harvest import queue
 from ckanext.harvest.harvesters.base import HarvesterBase
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
 
-from ckanext.mlops import batches, follow, gather, memory, watch
+from ckanext.mlops import batches, follow, gather, memory, triggers, watch
 from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.source_config import ConfigError
@@ -38,7 +38,9 @@ def harvest_jobs_run(next_action: Action, context: Context, data_dict: DataDict)
     """Take back what killed workers left, then do what ckanext-harvest does."""
     tk.check_access("harvest_jobs_run", context, data_dict)
     watch.take_back()
-    return next_action(context, data_dict)
+    result = next_action(context, data_dict)
+    triggers.follow_up()
+    return result
 
 
 class DvcHarvester(HarvesterBase):

@@ -132,6 +132,11 @@ def credential(name: str, url: str) -> Credential | None:
     )
 
 
+def webhook_secrets(name: str) -> list[str]:
+    """The secrets of a webhook: several while one is replaced by another."""
+    return str(_value(f"ckanext.mlops.webhook.{name}.secret") or "").split()
+
+
 def _option(option: str) -> str:
     value = _value(f"{PREFIX}.{option}")
     return " ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value or "").strip()

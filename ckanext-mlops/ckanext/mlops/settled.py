@@ -39,9 +39,13 @@ class Answer:
     warnings: list[str]
 
 
-def inputs(mirror: Mirror, config: SourceConfig, owner_org: str) -> str:
-    """Digest of what decides what is read and how it is described."""
-    return _digest([mirror.url, mirror.digest, mirror.shallow, asdict(config), owner_org, _program(), memory.FORMAT])
+def inputs(origin: Mirror | str, config: SourceConfig, owner_org: str) -> str:
+    """Digest of what decides what is read and how it is described.
+
+    :param origin: a mirror, or the digest of what was pushed
+    """
+    content = origin if isinstance(origin, str) else [origin.url, origin.digest, origin.shallow]
+    return _digest([content, asdict(config), owner_org, _program(), memory.FORMAT])
 
 
 def recall(session: Session, source_id: str, inputs: str, remembered: memory.Memory) -> Answer | None:

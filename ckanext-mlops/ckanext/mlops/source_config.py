@@ -52,6 +52,8 @@ class SourceConfig:
     :param subfolder: only what is below this folder of the repository
     :param title_template: of the datasets, with any of ``{project}``, ``{stage}``, ``{folder}``, ``{repository}``
     :param remote: name of the DVC remote that storage addresses lead to, in place of the default one
+    :param webhook: name of a secret in the portal's configuration; who has it may ask for a harvest
+    :param push: the repository is not fetched; somebody who can reach it sends its records (``ckan-mlops push``)
     :param approval: a harvest writes nothing until a person approved its plan
     :param credential: name of a credential in the portal's configuration
     :param private_datasets: the datasets are seen by their organization only
@@ -69,6 +71,8 @@ class SourceConfig:
     title_template: str = ""
     remote: str = ""
     approval: bool = False
+    webhook: str = ""
+    push: bool = False
     credential: str = ""
     private_datasets: bool = False
     tags_added: tuple[str, ...] = ()
@@ -218,6 +222,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "title_template": _template,
     "remote": _text,
     "approval": _flag,
+    "webhook": _name,
+    "push": _flag,
     "credential": _name,
     "private_datasets": _flag,
     "tags_added": _texts,

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import click
 
 from ckanext.mlops.core import Reading, Selection, read_repository
-from ckanext.mlops.core.address import READING_BLOB_LIMIT, Policy
 from ckanext.mlops.core.differences import compare
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.mirror import update_mirror
@@ -25,6 +24,7 @@ from ckanext.mlops.core.plot_data import plot_files
 from ckanext.mlops.core.records import Snapshot, to_dict
 from ckanext.mlops.core.stored import stores_of
 from ckanext.mlops.core.tables import Table, metrics_table, params_table, value_changes
+from ckanext.mlops.tool_mirrors import default_mirrors, local_address, mirrors_folder
 from ckanext.mlops.tool_render import (
     changes_text,
     dag_text,
@@ -37,13 +37,8 @@ from ckanext.mlops.tool_render import (
     table_text,
 )
 
-PORTAL_COMMANDS = ("get", "link", "upload")
+PORTAL_COMMANDS = ("get", "link", "push", "upload")
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _mirrors() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "ckan-mlops"
 
 
 class _Group(click.Group):
@@ -66,30 +61,22 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--mirrors", type=click.Path(file_okay=False, path_type=Path), default=_mirrors, help="Folder that keeps mirrors."
+    "--mirrors",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=mirrors_folder,
+    help="Folder that keeps mirrors.",
 )
 @click.option("--insecure-network", is_flag=True, help="Also allow http and hosts in private networks.")
 @click.version_option(package_name="ckanext-mlops")
 @click.pass_context
 def main(context: click.Context, mirrors: Path, insecure_network: bool) -> None:
     """Read the data, stages, lineage, params and metrics of a Git repository with DVC or git-lfs."""
-    context.obj = (
-        mirrors,
-        Policy(
-            schemes=("https", "ssh", "http") if insecure_network else ("https", "ssh"),
-            roots=(Path("/"),),
-            allow_private_addresses=insecure_network,
-            blob_limit=READING_BLOB_LIMIT,
-            experiments=True,
-        ),
-    )
+    context.obj = default_mirrors(mirrors, insecure_network=insecure_network)
 
 
 def _open(context: click.Context, repository: str, selection: Selection) -> Reading:
     folder, policy = context.obj
-    local = Path(repository)
-    address = str(local.resolve()) if "://" not in repository and local.exists() else repository
-    mirror = update_mirror(address, folder, policy=policy)
+    mirror = update_mirror(local_address(repository), folder, policy=policy)
     return read_repository(mirror.git_dir, url=mirror.url, selection=selection)
 
 

@@ -16,8 +16,14 @@ import click
 from tqdm import tqdm
 
 from ckanext.mlops.client import download, folders, links, spreadsheets, uploads
+from ckanext.mlops.client import push as pushing
 from ckanext.mlops.client.portal import ClientError, Portal
 from ckanext.mlops.client.records import BadRecord, DatasetRecord
+from ckanext.mlops.core import Selection, read_repository
+from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.core.mirror import update_mirror
+from ckanext.mlops.tool_mirrors import default_mirrors, local_address
+from ckanext.mlops.tool_render import read_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 FAILED, STOPPED = 1, 3
@@ -322,4 +328,42 @@ def _failed_link(bad: BadRecord) -> links.LinkResult:
     return links.LinkResult(bad.place, "", "", "failed", error=str(bad))
 
 
-COMMANDS = (upload, get, link)
+@click.command()
+@click.argument("repository", default=".")
+@click.option("-s", "--source", required=True, help="Name or id of the harvest source; it has the option push.")
+@click.option("--url", default="", help="Address of the repository; without it, that of the source.")
+@click.option("--revisions", "globs", multiple=True, help="Branches and tags to send, by glob; repeatable.")
+@click.option("--experiments", is_flag=True, help="DVC experiments, too.")
+@portal_options
+@click.pass_context
+def push(
+    context: click.Context,
+    repository: str,
+    source: str,
+    url: str,
+    globs: tuple[str, ...],
+    experiments: bool,
+    remote: str,
+    apikey: str,
+    retries: int,
+    jobs: int,
+) -> None:
+    """Send the records of REPOSITORY (a folder or an address) to a portal that cannot reach it, and harvest them.
+
+    In a CI job: check out with all branches and tags (``fetch-depth: 0``), and give the token as $CKAN_API_TOKEN.
+    """
+    portal = open_portal(remote, apikey, retries)
+    folder, policy = context.obj or default_mirrors()
+    try:
+        url = url or pushing.source_url(portal, source)
+        mirror = update_mirror(local_address(repository), folder, policy=policy)
+        selection = Selection(globs or ("*",), globs or ("*",), experiments)
+        reading = read_repository(mirror.git_dir, url=url, selection=selection)
+        answer = pushing.push(portal, source, read_json(reading))
+    except MlopsError as error:
+        raise Stopped(str(error)) from None
+    job = f"harvest job {answer['job']}" if answer["job"] else "a harvest is on its way, another one follows it"
+    click.echo(f"{answer['revisions']:,} revisions, {answer['stages']:,} stages sent: {job}")
+
+
+COMMANDS = (upload, get, link, push)

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from ckan import model
 from ckan.common import config as ckan_settings
 from ckan.tests import helpers
+from ckanext.harvest import queue
 
 from ckanext.mlops import foreground
 from ckanext.mlops.model.tables import Edge, Version
@@ -189,6 +190,24 @@ def harvest() -> Callable[..., foreground.Report]:
         return report
 
     return run
+
+
+@pytest.fixture
+def consume() -> Callable[[str], int]:
+    """Handle every message of a queue that waits, by ckanext-harvest's own callbacks; how many there were."""
+
+    def consume(kind: str) -> int:
+        consumer = queue.get_gather_consumer() if kind == "gather" else queue.get_fetch_consumer()
+        callback = queue.gather_callback if kind == "gather" else queue.fetch_callback
+        number = 0
+        while True:
+            method, header, body = consumer.basic_get(queue=None)
+            if body is None:
+                return number
+            callback(consumer, method, header, body)
+            number += 1
+
+    return consume
 
 
 @pytest.fixture

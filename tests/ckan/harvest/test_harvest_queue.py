@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from ckan import model
 from ckan.tests import helpers
 from ckanext.harvest import queue
@@ -13,28 +14,21 @@ from ckanext.mlops import apply, batches, gather, harvester
 from ckanext.mlops.harvester import DvcHarvester
 
 
-def consume(kind: str) -> int:
-    """Handle every message that waits; how many there were."""
-    consumer = queue.get_gather_consumer() if kind == "gather" else queue.get_fetch_consumer()
-    callback = queue.gather_callback if kind == "gather" else queue.fetch_callback
-    number = 0
-    while True:
-        method, header, body = consumer.basic_get(queue=None)
-        if body is None:
-            return number
-        callback(consumer, method, header, body)
-        number += 1
+@pytest.fixture
+def run(consume: Any) -> Any:
+    """Harvest a source as the workers do; the job."""
+
+    def harvest(source_id: str) -> dict[str, Any]:
+        job = helpers.call_action("harvest_job_create", {"user": "root"}, source_id=source_id, run=True)
+        assert consume("gather") == 1
+        consume("fetch")
+        helpers.call_action("harvest_jobs_run", {"user": "root"}, source_id=source_id)
+        return dict(helpers.call_action("harvest_job_show", {"user": "root"}, id=job["id"]))
+
+    return harvest
 
 
-def run(source_id: str) -> dict[str, Any]:
-    job = helpers.call_action("harvest_job_create", {"user": "root"}, source_id=source_id, run=True)
-    assert consume("gather") == 1
-    consume("fetch")
-    helpers.call_action("harvest_jobs_run", {"user": "root"}, source_id=source_id)
-    return dict(helpers.call_action("harvest_job_show", {"user": "root"}, id=job["id"]))
-
-
-def test_a_source_is_harvested_by_the_workers(repo: Any, source: Any, show: Any) -> None:
+def test_a_source_is_harvested_by_the_workers(repo: Any, source: Any, show: Any, run: Any) -> None:
     source(repo.path)
     source_id = show("titanic")["id"]
     job = run(source_id)
@@ -52,7 +46,7 @@ def test_a_source_is_harvested_by_the_workers(repo: Any, source: Any, show: Any)
     assert run(source_id)["stats"]["updated"] == 0
 
 
-def test_the_same_message_twice_writes_once(repo: Any, source: Any, show: Any, catalog: Any) -> None:
+def test_the_same_message_twice_writes_once(repo: Any, source: Any, show: Any, catalog: Any, consume: Any) -> None:
     source(repo.path)
     source_id = show("titanic")["id"]
     helpers.call_action("harvest_job_create", {"user": "root"}, source_id=source_id, run=True)
@@ -67,7 +61,7 @@ def test_the_same_message_twice_writes_once(repo: Any, source: Any, show: Any, c
 
 
 def test_no_error_leaves_the_harvester(
-    repo: Any, source: Any, harvest: Any, show: Any, monkeypatch: Any, caplog: Any
+    repo: Any, source: Any, run: Any, show: Any, monkeypatch: Any, caplog: Any
 ) -> None:
     """A fault that nobody foresaw is simulated, for a real one would be mended."""
 

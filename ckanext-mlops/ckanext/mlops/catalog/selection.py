@@ -14,6 +14,11 @@ def wanted(globs: Sequence[str]) -> tuple[str, ...]:
     return tuple(glob for glob in globs if not glob.startswith("!")) or (("*",) if globs else ())
 
 
+def fits(name: str, glob: str) -> bool:
+    """Whether a branch or tag is meant by a glob."""
+    return fnmatchcase(name, glob)
+
+
 def refused(name: str, globs: Sequence[str]) -> bool:
     """Whether ``name`` fits one of the globs that begin with ``!``."""
     return any(fnmatchcase(name, glob[1:]) for glob in globs if glob.startswith("!"))
@@ -24,6 +29,19 @@ def revisions(snapshots: Iterable[Snapshot], branches: Sequence[str], tags: Sequ
     globs = {"branch": branches, "tag": tags}
     for snapshot in snapshots:
         kept = tuple(each for each in snapshot.revisions if not refused(each.name, globs.get(each.kind, ())))
+        if kept:
+            yield snapshot if len(kept) == len(snapshot.revisions) else replace(snapshot, revisions=kept)
+
+
+def named(snapshots: Iterable[Snapshot], branches: Sequence[str], tags: Sequence[str]) -> Iterator[Snapshot]:
+    """The snapshots with the branches and tags that the globs mean, and with commits and experiments as they are."""
+    globs = {"branch": branches, "tag": tags}
+    for snapshot in revisions(snapshots, branches, tags):
+        kept = tuple(
+            each
+            for each in snapshot.revisions
+            if each.kind not in globs or any(fits(each.name, glob) for glob in wanted(globs[each.kind]))
+        )
         if kept:
             yield snapshot if len(kept) == len(snapshot.revisions) else replace(snapshot, revisions=kept)
 

@@ -102,6 +102,11 @@ def mlops_mlflow_sync(context: Context, data_dict: DataDict) -> AuthResult:
     return {"success": False}
 
 
+def mlops_repository_push(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may change the harvest source: what is sent decides what its datasets say."""
+    return _may("harvest_source_update", context, data_dict["id"])
+
+
 def mlops_harvest_preview(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may change the harvest source."""
     return _may("harvest_source_update", context, data_dict["id"])

@@ -260,6 +260,12 @@ def dataset_load(not_empty: Validator, default: ValidatorFactory, boolean_valida
 
 
 @validator_args
+def repository_push(not_empty: Validator, unicode_safe: Validator) -> Schema:
+    """``id`` of a harvest source; ``records``, checked when it is known whose they must be."""
+    return {"id": [not_empty, unicode_safe], "records": [not_empty]}
+
+
+@validator_args
 def overview(default: ValidatorFactory) -> Schema:
     """``limit`` of each list."""
     return {"limit": [default(5), between(1, 50)]}

@@ -320,3 +320,24 @@ class Choice(tk.BaseModel):
     git: Mapped[Any] = mapped_column(JSONB)
     user_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
     created: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class Asked(tk.BaseModel):
+    """A harvest of the source was asked for, by a webhook or a push, and no gather has begun since."""
+
+    __tablename__ = "mlops_asked"
+
+    source_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    asked: Mapped[datetime.datetime] = mapped_column(sa.DateTime)
+
+
+class Pushed(tk.BaseModel):
+    """The records that were pushed last to a harvest source: ``content`` is gzipped JSON, ``digest`` of the JSON."""
+
+    __tablename__ = "mlops_pushed"
+
+    source_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    digest: Mapped[str] = mapped_column(sa.UnicodeText)
+    content: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    user_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    pushed: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)

@@ -10,6 +10,7 @@ from ckanext.mlops.views.harvest import mlops_harvest
 from ckanext.mlops.views.lineage import mlops_lineage
 from ckanext.mlops.views.metrics import mlops_metrics
 from ckanext.mlops.views.mlflow_webhook import mlops_mlflow_webhook
+from ckanext.mlops.views.push_webhook import mlops_push_webhook
 from ckanext.mlops.views.repositories import mlops_repository
 from ckanext.mlops.views.versions import mlops_versions
 
@@ -23,6 +24,7 @@ def get_blueprints() -> list[Blueprint]:
         mlops_lineage,
         mlops_metrics,
         mlops_mlflow_webhook,
+        mlops_push_webhook,
         mlops_repository,
         mlops_versions,
     ]

@@ -17,6 +17,7 @@ from ckanext.mlops.logic.action.links import mlops_link_create, mlops_link_delet
 from ckanext.mlops.logic.action.metrics import mlops_repository_metrics
 from ckanext.mlops.logic.action.mlflow import mlops_mlflow_sync, mlops_run_list, mlops_server_list
 from ckanext.mlops.logic.action.overview import mlops_overview
+from ckanext.mlops.logic.action.push import mlops_repository_push
 from ckanext.mlops.logic.action.repositories import mlops_ref_list, mlops_repository_show
 from ckanext.mlops.logic.action.versions import mlops_version_diff, mlops_version_list, mlops_version_show
 
@@ -42,6 +43,7 @@ __all__ = [
     "mlops_preview_show",
     "mlops_ref_list",
     "mlops_repository_metrics",
+    "mlops_repository_push",
     "mlops_repository_show",
     "mlops_run_list",
     "mlops_server_list",

@@ -43,7 +43,7 @@ def mlops_harvest_preview(context: Context, data_dict: DataDict) -> dict[str, An
     from ckanext.mlops import follow, gather
 
     tk.check_access("mlops_harvest_preview", context, data_dict)
-    source = _source(data_dict["id"])
+    source = dvc_source(data_dict["id"])
     try:
         prepared = gather.preview(source)
     except (MlopsError, ValueError) as error:
@@ -66,7 +66,7 @@ def mlops_preview_create(context: Context, data_dict: DataDict) -> dict[str, Any
     """
     tk.check_access("mlops_preview_create", context, data_dict)
     session = cast(Session, context["session"])
-    source = _source(data_dict["id"])
+    source = dvc_source(data_dict["id"])
     last = plans.last_preview(session, str(source.id))
     if last is None or not _under_way(last):
         user = model.User.get(context.get("user"))
@@ -97,7 +97,7 @@ def mlops_preview_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :rtype: dictionary
     """
     tk.check_access("mlops_preview_show", context, data_dict)
-    source = _source(data_dict["id"])
+    source = dvc_source(data_dict["id"])
     found = plans.last_preview(cast(Session, context["session"]), str(source.id))
     return {"state": "none", "plan": None} if found is None else _preview_dict(found)
 
@@ -261,13 +261,14 @@ def _preview_dict(row: Plan) -> dict[str, Any]:
     }
 
 
-def _source(name: str) -> HarvestSource:
+def dvc_source(name: str) -> HarvestSource:
+    """The harvest source of that id or name."""
     package = model.Package.get(name)
     source = model.Session.get(HarvestSource, package.id) if package else None
     if source is None:
         raise tk.ObjectNotFound(tk._("Harvest source not found"))
     if source.type != "dvc":
-        raise tk.ValidationError({"id": [tk._("Only sources of type dvc can be previewed")]})
+        raise tk.ValidationError({"id": [tk._("This is no source of type dvc")]})
     return source
 
 
