@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckanext.mlops.model import Edge
-from ckanext.mlops.model.closure import EXTERNAL, Closure, Seen, Side, closure, edges_between
+from ckanext.mlops.model.closure import Closure, Seen, closure
+from ckanext.mlops.model.datasetgraph import DatasetGraph
 from ckanext.mlops.model.lineage import store_harvested
+from ckanext.mlops.model.nodes import EXTERNAL, Side
 
 BOTH: tuple[Side, ...] = ("upstream", "downstream")
 
@@ -41,7 +43,8 @@ def store(session: Any, pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def walk(session: Any, start: str, **options: Any) -> Closure:
-    return closure(session, start, **({"sides": BOTH, "depth": 20, "max_nodes": 2000, "look": everybody} | options))
+    graph = DatasetGraph(session())
+    return closure(graph, [start], **({"sides": BOTH, "depth": 20, "max_nodes": 2000, "look": everybody} | options))
 
 
 def search(pairs: set[tuple[str, str]], start: str, side: Side, depth: int, stop: set[str]) -> tuple[dict, set]:
@@ -122,7 +125,7 @@ def test_more_names_exactly_the_nodes_with_neighbours_beyond_the_depth(session: 
 def test_edges_between_nodes_are_exactly_those_of_the_graph(session: Any, pairs: set, nodes: set) -> None:
     session.execute(sa.delete(Edge))
     store(session, sorted(pairs))
-    found = [(row.upstream, row.downstream_dataset) for row in edges_between(session, nodes)]
+    found = [(row.upstream, row.downstream_dataset) for row in DatasetGraph(session()).edges_between(nodes)]
     assert sorted(found) == sorted(pair for pair in pairs if set(pair) <= nodes)
 
 
@@ -183,7 +186,7 @@ def test_edges_of_old_versions_are_not_walked(session: Any) -> None:
 
 def test_many_files_between_two_datasets_are_counted_and_bounded(session: Any) -> None:
     store_harvested(session, "b", [{"upstream_dataset": "a", "path": f"part-{n:03}.csv"} for n in range(100)])
-    rows = edges_between(session, {"a", "b"})
+    rows = DatasetGraph(session()).edges_between({"a", "b"})
     assert [row.path for row in rows] == [f"part-{n:03}.csv" for n in range(20)]
     assert {row.total for row in rows} == {100}
 

@@ -15,7 +15,7 @@ from ckanext.harvest.model import HarvestSource
 from ckanext.mlops import mlflow_servers
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
-from ckanext.mlops.logic.lineage import Reader
+from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.schema import HAPPENED
 from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import versions

@@ -15,7 +15,8 @@ from ckanext.mlops.core import naming
 from ckanext.mlops.core.records import Output, Repository, Revision, Snapshot, Stage, from_dict, to_dict
 
 from . import text
-from .edges import Harvested, Row, rows
+from .edges import Harvested
+from .inputs import Inputs
 from .moves import Earlier, Move, Trace, moves
 from .versions import State, by_date, content_hash, refs, states
 from .weburl import file_page, repository_page
@@ -175,19 +176,9 @@ def _chosen(found: Iterable[State], default_branch: str) -> _Chosen:
     return _Chosen(shown, current, revision)
 
 
-def _lineage(
-    repository: Repository, chosen: dict[str, _Chosen], harvested: Harvested
-) -> dict[tuple[int, str], list[Row]]:
-    """(id of the snapshot, address) → edges; each snapshot is related once, for the stages that it is to show."""
-    wanted: dict[int, tuple[Snapshot, set[str]]] = {}
-    for address, each in chosen.items():
-        for _, snapshot, _ in each.states:
-            wanted.setdefault(id(snapshot), (snapshot, set()))[1].add(address)
-    return {
-        (key, address): edges
-        for key, (snapshot, addresses) in wanted.items()
-        for address, edges in rows(repository.url, snapshot, addresses, harvested).items()
-    }
+def _lineage(repository: Repository, chosen: dict[str, _Chosen], harvested: Harvested) -> Inputs:
+    shown = ((address, state, snapshot) for address, each in chosen.items() for state, snapshot, _ in each.states)
+    return Inputs(repository.url, shown, harvested)
 
 
 class _Writer:
@@ -195,7 +186,7 @@ class _Writer:
         self.repository = repository
         self.options = options
 
-    def dataset(self, address: str, name: str, chosen: _Chosen, lineage: dict[tuple[int, str], list[Row]]) -> Dataset:
+    def dataset(self, address: str, name: str, chosen: _Chosen, lineage: Inputs) -> Dataset:
         guid = naming.dataset_guid(self.repository.url, address)
         versions, edges = [], []
         package: dict[str, Any] = {}
@@ -203,8 +194,10 @@ class _Writer:
             current = state is chosen.current
             row = self.version(guid, state, stage, position=position, current=current)
             versions.append(row)
-            found = lineage.get((id(snapshot), address), [])
+            found = lineage.at(snapshot, address)
             edges += [edge | {"version_id": row["id"], "current": current} for edge in found]
+            more = lineage.elsewhere(state, snapshot, address)
+            edges += [edge | {"version_id": row["id"], "current": False} for edge in more]
             if current:
                 package = self.package(guid, name, snapshot, stage, chosen.revision)
                 package["derived_from"] = derived_from(found)
@@ -263,7 +256,7 @@ class _Writer:
             "name": text.line(out.path.rsplit("/", 1)[-1] or out.path, text.MAX_TITLE) + ("/" if out.is_dir else ""),
             "description": text.paragraph(out.desc, 2000),
             "url": readable or file_page(self.repository.url, commit, out.path if in_git else stage.file),
-            "format": "" if out.is_dir else _format(out.path),
+            "format": "" if out.is_dir else format_of(out.path),
             "mimetype": "" if out.is_dir else mimetypes.guess_type(out.path, strict=True)[0] or "",
             "hash": text.line(out.hash or "", 200),
             "hash_algorithm": _algorithm(out),
@@ -323,7 +316,8 @@ def _notes(snapshot: Snapshot, stage: Stage) -> str:
     return text.paragraph("\n\n".join(part.strip() for part in parts if part.strip()))
 
 
-def _format(path: str) -> str:
+def format_of(path: str) -> str:
+    """What CKAN calls the format of a file of that name; nothing when its ending says nothing."""
     name = path.rsplit("/", 1)[-1].lower()
     ending = name.rsplit(".", 1)[-1] if "." in name.lstrip(".") else ""
     if not ending.isalnum() or not ending.isascii() or len(ending) > 10:

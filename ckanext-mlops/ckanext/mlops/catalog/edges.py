@@ -34,17 +34,23 @@ Row = dict[str, Any]
 def rows(
     repository_url: str, snapshot: Snapshot, addresses: Container[str], harvested: Harvested
 ) -> dict[str, list[Row]]:
-    """Address → the edges into that stage, as columns of the edge table; each upstream once per path.
+    """Address → the edges into that stage, as columns of the edge table; each upstream output once per path.
 
-    An edge's ``evidence`` says why it is believed: ``locked`` (the hash that was read is the hash that was written),
-    ``declared`` (only the path says so), ``import``, ``url``, ``db``, ``dataset``, ``hint`` (a command names it).
+    An edge's ``evidence`` says why it is believed: ``kind`` is ``locked`` (the hash that was read is the hash that was
+    written), ``declared`` (only the path says so), ``import``, ``url``, ``db``, ``dataset``, ``hint`` (a command names
+    it). ``output`` is the path of the output where the input is a part of it, or holds it.
     """
     hashes = {(stage.address, out.path): out.hash for stage in snapshot.stages for out in stage.outs}
-    found: dict[str, dict[tuple[str, str, str], Row]] = {}
+    found: dict[str, dict[tuple[str, ...], Row]] = {}
     for edge in relate(snapshot, addresses):
         row = _row(repository_url, edge, hashes, harvested)
         if row is not None:
-            key = (row.get("upstream_dataset") or "", row.get("upstream_uri") or "", row["path"])
+            key = (
+                row.get("upstream_dataset") or "",
+                row.get("upstream_resource") or "",
+                row.get("upstream_uri") or "",
+                row["path"],
+            )
             found.setdefault(edge.downstream, {}).setdefault(key, row)
     return {address: list(each.values()) for address, each in found.items()}
 
@@ -76,13 +82,16 @@ def _inside(
 ) -> Row:
     guid = naming.dataset_guid(repository_url, upstream)
     written = hashes.get((upstream, output)) if output == dependency.path else None
+    evidence = {"kind": "locked" if written and written == dependency.hash else "declared"}
+    if output is not None and output != dependency.path:
+        evidence["output"] = line(output, MAX_PATH)
     return {
         "upstream_dataset": naming.package_id(guid),
         "upstream_resource": naming.resource_id(guid, output) if output is not None else None,
         "upstream_label": line(upstream, MAX_NAME),
         "path": line(dependency.path, MAX_PATH),
         "hash": _hash(dependency),
-        "evidence": {"kind": "locked" if written and written == dependency.hash else "declared"},
+        "evidence": evidence,
     }
 
 

@@ -7,6 +7,8 @@ from ckan.plugins import toolkit as tk
 from ckan.types import AuthResult, Context, DataDict
 from ckanext.harvest.model import HarvestJob
 
+from ckanext.mlops.logic import focus
+from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.model import Link, Version, transfers
 from ckanext.mlops.model.transfers import AccessRequest
 
@@ -16,8 +18,16 @@ ON_REQUEST = "on_request"
 
 @tk.auth_allow_anonymous_access
 def mlops_lineage_show(context: Context, data_dict: DataDict) -> AuthResult:
-    """Whoever may see the dataset; neighbours are checked one by one."""
-    return _may("package_show", context, data_dict["id"])
+    """Whoever may see what it begins with; neighbours are checked one by one.
+
+    A dataset or resource that exists is refused; of anything else that is not to be seen, the reader does not learn
+    whether it exists.
+    """
+    found = focus.find(context, data_dict["id"])
+    if found.named and found.own:
+        return _may("package_show", context, found.datasets[0])
+    focus.visible(context, found, Reader(context))
+    return {"success": True}
 
 
 @tk.auth_allow_anonymous_access

@@ -12,7 +12,7 @@ from ckan.types import Context
 from ckanext.harvest.model import HarvestObject
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.logic.lineage import Reader
+from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.search.document import REPOSITORY
 
 MAX_DATASETS = 1000

@@ -18,6 +18,9 @@ DIRECTIONS = ("both", "upstream", "downstream")
 LEVELS = ("datasets", "steps", "files")
 MAX_DEPTH = 20
 MAX_NODES = 2000
+MAX_NODES_BRIEF = 20_000
+MAX_NODE = 3000
+LEVELS = ("datasets", "files", "steps")
 MAX_PAGE = 1000
 MAX_NOTE = 2000
 MAX_TARGET = 1000
@@ -88,12 +91,15 @@ def ref_list(not_empty: Validator, unicode_safe: Validator, default: ValidatorFa
 def lineage_show(
     not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory, one_of: ValidatorFactory
 ) -> Schema:
-    """``id`` of a dataset; ``direction``, ``depth`` in steps, ``max_nodes`` in the answer."""
+    """``id`` of a node; ``direction``, ``depth``, ``max_nodes``, ``level``, ``at`` a moment, ``detail``."""
     return {
-        "id": [not_empty, unicode_safe],
+        "id": [not_empty, unicode_safe, at_most(MAX_NODE)],
         "direction": [default("both"), one_of(list(DIRECTIONS))],
         "depth": [default(5), between(1, MAX_DEPTH)],
-        "max_nodes": [default(200), between(1, MAX_NODES)],
+        "max_nodes": [default(200), between(1, MAX_NODES_BRIEF)],
+        "level": [default("datasets"), one_of(list(LEVELS))],
+        "at": [default(""), unicode_safe, at_most(MAX_TARGET)],
+        "detail": [default("full"), one_of(["full", "brief"])],
     }
 
 

@@ -12,7 +12,7 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
 
-from ckanext.mlops.logic.lineage import Reader
+from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.model import Version
 
 NOT_IN_GIT = "not-in-git"

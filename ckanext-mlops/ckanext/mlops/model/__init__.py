@@ -4,6 +4,7 @@ except the links and edges that people asserted; those are in the packages (``de
 
 from ckanext.mlops.model.tables import (
     Choice,
+    Content,
     Edge,
     Experiment,
     Link,
@@ -19,6 +20,7 @@ from ckanext.mlops.model.tables import (
 
 __all__ = [
     "Choice",
+    "Content",
     "Edge",
     "Experiment",
     "Link",

@@ -1,4 +1,4 @@
-"""What a dataset was made from and what was made from it: bounded reading of the edge store.
+"""What something was made from and what was made from it: bounded reading of the edge store.
 
 The walk goes breadth first, one statement per step and direction. Every statement starts at the nodes that the
 previous step found and reads their edges by index, at most as many as the answer may still hold, and every node is
@@ -6,25 +6,19 @@ expanded once. So the cost follows the size of the answer and not of the graph; 
 themselves. A single recursive statement would not do: PostgreSQL forgets a node only together with its distance, so it
 would expand a node again at every distance at which a cycle or diamond reaches it, and the reader's permissions, which
 decide where the walk ends, are Python.
+
+What the nodes are is a :class:`Graph`'s business: datasets (:mod:`.datasetgraph`) or files (:mod:`.filegraph`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Protocol
 
-import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from ckanext.mlops.model.nodes import Side, dataset_of
 
-from ckanext.mlops.model.lineage import texts
-from ckanext.mlops.model.tables import Edge
-
-Side = Literal["upstream", "downstream"]
-EXTERNAL = "external:"
-EDGES_PER_PAIR = 20
 _SPARE = 1000
-_upstream = sa.func.coalesce(Edge.upstream_dataset, EXTERNAL + Edge.upstream_uri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +29,30 @@ class Seen:
     hidden: frozenset[str]
 
 
+Look = Callable[[Sequence[str]], Seen]
+
+
+class Graph(Protocol):
+    """Where a walk finds its neighbours."""
+
+    def neighbours(self, side: Side, frontier: Sequence[str], limit: int) -> tuple[list[str], bool]:
+        """Nodes one step from ``frontier``, each once, in a fixed order, about ``limit`` of them; whether more are."""
+
+    def with_more(self, side: Side, nodes: set[str], met: set[str]) -> set[str]:
+        """Those of ``nodes`` that have a neighbour which is not ``met``."""
+
+    def unseen_runs(self, keys: Sequence[str], look: Look) -> set[str]:
+        """Those of the nodes that are runs of datasets which the reader may not see."""
+
+
 @dataclass(slots=True)
 class Closure:
-    """The nodes around a dataset. A node is a dataset's id, or ``external:`` and the URI of an outside source.
+    """The nodes around some others; see :mod:`.nodes` for what names them.
 
-    :param upstream: distance of each node that the dataset was made from, in steps; the dataset itself is not in it,
-        unless it is part of a cycle
-    :param downstream: distance of each dataset that was made from it
+    :param starts: where the walk began
+    :param upstream: distance of each node that they were made from, in steps; a start is in it when it is part of a
+        cycle
+    :param downstream: distance of each node that was made from them
     :param hidden: datasets that the walk met and the reader may not see; it does not go on behind them
     :param absent: datasets that the walk met and that are not in the portal (deleted, draft, not harvested yet)
     :param truncated: there are more nodes within the depth than ``max_nodes``; ``hidden`` and ``absent`` are then a
@@ -49,7 +60,7 @@ class Closure:
     :param more: nodes with neighbours beyond the answer, per direction
     """
 
-    start: str
+    starts: tuple[str, ...]
     upstream: dict[str, int] = field(default_factory=dict)
     downstream: dict[str, int] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
@@ -59,128 +70,81 @@ class Closure:
 
     @property
     def nodes(self) -> set[str]:
-        """All visible nodes, the start included."""
-        return {self.start, *self.upstream, *self.downstream}
+        """All visible nodes, the starts included."""
+        return {*self.starts, *self.upstream, *self.downstream}
+
+    def met(self) -> set[str]:
+        """All nodes that the walk came to know of."""
+        return self.nodes | self.hidden | self.absent
 
 
 def closure(
-    session: Session,
-    start: str,
+    graph: Graph,
+    starts: Sequence[str],
     *,
     sides: Sequence[Side],
     depth: int,
     max_nodes: int,
-    look: Callable[[Sequence[str]], Seen],
+    look: Look,
 ) -> Closure:
-    """The nodes within ``depth`` steps of the dataset ``start``, nearest first, at most ``max_nodes`` with it.
+    """The nodes within ``depth`` steps of ``starts``, nearest first, at most ``max_nodes`` with them.
 
     The same graph and reader give the same answer: nodes of equal distance are taken in the order of their ids,
     datasets before outside sources, upstream before downstream. ``look`` says which datasets the reader may see.
     """
-    result = Closure(start)
-    nodes = {start}
-    frontiers: dict[Side, list[str]] = {side: [start] for side in sides}
+    result = Closure(tuple(starts[:max_nodes]), truncated=len(starts) > max_nodes)
+    began = set(result.starts)
+    nodes = set(began)
+    frontiers: dict[Side, list[str]] = {side: list(result.starts) for side in sides}
+    known: dict[Side, set[str]] = {side: set(began) for side in sides}
     for distance in range(1, depth + 1):
         for side in sides:
             found = result.upstream if side == "upstream" else result.downstream
-            known = {start, *found} | result.hidden | result.absent
-            limit = max_nodes - len(nodes) + len(known) + _SPARE
-            neighbours = _neighbours(session, side, frontiers[side], limit)
-            fresh = _admitted(result, [key for key in neighbours if key not in known], look)
-            room = max_nodes - len(nodes)
+            seen = known[side] | result.hidden | result.absent
+            limit = max_nodes - len(nodes) + len(seen) + _SPARE
+            neighbours, cut = graph.neighbours(side, frontiers[side], limit) if frontiers[side] else ([], False)
+            fresh = _admitted(graph, result, [key for key in neighbours if key not in seen], look)
             taken = []
             for key in fresh:
                 if key not in nodes:
-                    if room == 0:
+                    if len(nodes) == max_nodes:
                         continue
-                    room -= 1
                     nodes.add(key)
                 taken.append(key)
             found |= dict.fromkeys(taken, distance)
-            if start in neighbours:
-                found.setdefault(start, distance)
-            if len(taken) < len(fresh) or len(neighbours) == limit:
+            for key in neighbours:
+                if key in began:
+                    found.setdefault(key, distance)
+            if len(taken) < len(fresh) or cut:
                 result.truncated = True
                 result.more[side].update(frontiers[side])
-            frontiers[side] = [key for key in taken if not key.startswith(EXTERNAL)]
+            known[side].update(taken)
+            frontiers[side] = taken
         if result.truncated or not any(frontiers.values()):
             break
+    met = result.met()
     for side in sides:
-        result.more[side] = _with_more(session, side, result.more[side].union(frontiers[side]), result)
+        waiting = result.more[side].union(frontiers[side])
+        result.more[side] = graph.with_more(side, waiting, met) if waiting else set()
     return result
 
 
-def edges_between(session: Session, nodes: Iterable[str]) -> list[sa.Row[Any]]:
-    """The current edges among ``nodes``, at most :data:`EDGES_PER_PAIR` of one origin between two nodes.
-
-    Rows have the columns of :class:`Edge`, ``upstream`` (the node) and ``total`` (edges of that origin between the
-    two); ordered by downstream, upstream, origin, path.
-    """
-    keys = set(nodes)
-    datasets = [key for key in keys if not key.startswith(EXTERNAL)]
-    pair = (Edge.downstream_dataset, _upstream, Edge.origin)
-    inner = (
-        sa.select(
-            *Edge.__table__.columns,
-            _upstream.label("upstream"),
-            sa.func.count().over(partition_by=pair).label("total"),
-            sa.func.row_number().over(partition_by=pair, order_by=(Edge.path, Edge.id)).label("place"),
-        )
-        .where(Edge.downstream_dataset == sa.any_(texts(datasets)), Edge.current, _upstream == sa.any_(texts(keys)))
-        .subquery()
-    )
-    columns = inner.c
-    return list(
-        session.execute(
-            sa.select(inner)
-            .where(columns.place <= EDGES_PER_PAIR)
-            .order_by(columns.downstream_dataset, columns.upstream, columns.origin, columns.path, columns.id)
-        )
-    )
-
-
-def _admitted(result: Closure, keys: list[str], look: Callable[[Sequence[str]], Seen]) -> list[str]:
+def _admitted(graph: Graph, result: Closure, keys: list[str], look: Look) -> list[str]:
     """Those of ``keys`` that the reader may see; the others are counted in ``result``."""
-    datasets = [key for key in keys if not key.startswith(EXTERNAL)]
-    seen = look(datasets) if datasets else Seen(frozenset(), frozenset())
+    datasets = {key: dataset_of(key) for key in keys}
+    wanted = sorted({each for each in datasets.values() if each})
+    seen = look(wanted) if wanted else Seen(frozenset(), frozenset())
     result.hidden |= seen.hidden
-    result.absent.update(key for key in datasets if key not in seen.visible and key not in seen.hidden)
-    return [key for key in keys if key.startswith(EXTERNAL) or key in seen.visible]
+    result.absent.update(each for each in wanted if each not in seen.visible and each not in seen.hidden)
+    runs = graph.unseen_runs([key for key in keys if key.startswith("run:")], look)
+    result.hidden |= runs
+    return [key for key in keys if key not in runs and (datasets[key] is None or datasets[key] in seen.visible)]
 
 
-def _neighbours(session: Session, side: Side, frontier: list[str], limit: int) -> list[str]:
-    """Nodes one step from ``frontier``, each once: datasets by id, then outside sources by URI."""
-    if not frontier:
-        return []
-    if side == "downstream":
-        statement = (
-            sa.select(Edge.downstream_dataset)
-            .where(Edge.upstream_dataset == sa.any_(texts(frontier)), Edge.current)
-            .distinct()
-            .order_by(Edge.downstream_dataset)
-            .limit(limit)
-        )
-        return list(session.scalars(statement))
-    pairs = (
-        sa.select(Edge.upstream_dataset, Edge.upstream_uri)
-        .where(Edge.downstream_dataset == sa.any_(texts(frontier)), Edge.current)
-        .distinct()
-        .order_by(Edge.upstream_dataset, Edge.upstream_uri)
-        .limit(limit)
-    )
-    return [row.upstream_dataset or EXTERNAL + row.upstream_uri for row in session.execute(pairs)]
-
-
-def _with_more(session: Session, side: Side, nodes: set[str], result: Closure) -> set[str]:
-    """Those of ``nodes`` that have a neighbour which the walk did not meet."""
-    if not nodes:
-        return set()
-    met = texts(result.nodes | result.hidden | result.absent)
-    ends: dict[Side, tuple[Any, Any]] = {
-        "upstream": (Edge.downstream_dataset, _upstream),
-        "downstream": (Edge.upstream_dataset, Edge.downstream_dataset),
-    }
-    near, far = ends[side]
-    node = sa.func.unnest(texts(nodes)).column_valued("node")
-    exists = sa.exists().where(near == node, Edge.current, far != sa.all_(met))
-    return set(session.scalars(sa.select(node).where(exists)))
+def distances(around: Closure) -> Iterable[tuple[str, int]]:
+    """Every node with its distance from the nearest start, on whichever side."""
+    for key in around.nodes:
+        if key in around.starts:
+            yield key, 0
+        else:
+            yield key, min(side[key] for side in (around.upstream, around.downstream) if key in side)

@@ -265,6 +265,12 @@ def _row(dataset_id: str, origin: Origin, edge: Mapping[str, Any], now: datetime
     return row
 
 
+def rows_of(values: Iterable[str]) -> Any:
+    """The values as a table of one column ``value``, one statement for any number of them."""
+    table = sa.func.unnest(texts(values)).table_valued(sa.column("value", sa.UnicodeText))
+    return table.render_derived(name="given")
+
+
 def texts(values: Iterable[str]) -> sa.ColumnElement[Any]:
     """A ``text[]`` parameter: one statement, and one plan, for any number of values."""
     return sa.literal(sorted(values), ARRAY(sa.UnicodeText))

@@ -83,6 +83,7 @@ class Edge(tk.BaseModel):
         sa.Index("ix_mlops_edge_upstream", "upstream_dataset", "current"),
         sa.Index("ix_mlops_edge_uri", "upstream_uri"),
         sa.Index("ix_mlops_edge_version", "version_id"),
+        sa.Index("ix_mlops_edge_inferred", "hash", postgresql_where=sa.text("origin = 'inferred'")),
     )
 
     id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
@@ -99,6 +100,35 @@ class Edge(tk.BaseModel):
     current: Mapped[bool] = mapped_column(default=True)
     first_seen: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
     last_seen: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class Content(tk.BaseModel):
+    """A hash of a file of a dataset; see :mod:`ckanext.mlops.model.content`.
+
+    ``side`` is ``out`` (the dataset has the file) or ``dep`` (its stage reads it, and no stage of its repository wrote
+    it). ``made``: a command wrote it. ``versions`` have it; without a repository there are none. ``settled`` is False
+    until the edges that follow from it are written.
+    """
+
+    __tablename__ = "mlops_content"
+    __table_args__ = (
+        sa.Index("ix_mlops_content_hash", "hash"),
+        sa.Index("ix_mlops_content_unsettled", "hash", postgresql_where=sa.text("NOT settled")),
+    )
+
+    package_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    side: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    path: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    hash: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    algorithm: Mapped[str] = mapped_column(sa.UnicodeText)
+    size: Mapped[int | None] = mapped_column(sa.BigInteger)
+    resource_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    harvested: Mapped[bool] = mapped_column(default=True)
+    made: Mapped[bool] = mapped_column(default=False)
+    versions: Mapped[list[str]] = mapped_column(ARRAY(sa.UnicodeText), default=list)
+    current: Mapped[bool] = mapped_column(default=False)
+    since: Mapped[datetime.datetime | None] = mapped_column(sa.DateTime)
+    settled: Mapped[bool] = mapped_column(default=False)
 
 
 class ServerState(tk.BaseModel):

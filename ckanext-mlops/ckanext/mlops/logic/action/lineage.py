@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
@@ -14,42 +13,41 @@ from ckanext.mlops.logic import lineage, schema
 @tk.side_effect_free
 @tk.validate_action_data(schema.lineage_show)
 def mlops_lineage_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
-    """What a dataset was made from, and what was made from it, step by step.
+    """What something was made from, and what was made from it, step by step: now or at a tag, commit or date.
 
-    :param id: id or name of the dataset
+    :param id: id or name of a dataset, or id of a resource, a version, a hash (md5, sha256), an MLflow run, a model
+        version (``models:/NAME/VERSION``), a repository, or of any node of an answer
     :param direction: ``upstream`` (made from), ``downstream`` (used for) or ``both`` (default)
     :param depth: steps to go, 1 to 20 (default 5)
-    :param max_nodes: nodes in the answer, 1 to 2000 (default 200); the nearest are kept
+    :param max_nodes: nodes in the answer, 1 to 2000, with ``detail=brief`` to 20000 (default 200); the nearest are kept
+    :param level: ``datasets`` (default), ``files`` (outputs and inputs) or ``steps`` (files and the commands between)
+    :param at: branch, tag or commit of the dataset's repository, id of a version, or ISO date; empty for now
+    :param detail: ``full`` (default) or ``brief``: names and edges only, for large graphs
 
     Example::
 
-        curl 'https://portal.example/api/3/action/mlops_lineage_show?id=titanic-train&direction=upstream&depth=3'
+        curl 'https://portal.example/api/3/action/mlops_lineage_show?id=titanic-train&direction=upstream&at=baseline'
 
-    :returns: ``focus`` (the node of the dataset), ``nodes``, ``edges``, and what is not in them: ``hidden`` (how many
-        neighbours you may not see; nothing behind them is shown), ``absent`` (how many are not in the portal: deleted,
-        draft or not harvested yet) and ``truncated`` (true: there are more nodes within ``depth`` than ``max_nodes``;
-        ``hidden`` and ``absent`` are then a lower bound).
-
-        A node has ``id``, ``kind`` (``dataset`` or ``external``, an outside source), ``role`` (``data``, ``raw``,
-        ``model``, ``metrics``, ``source``), ``name``, ``title``, ``url``, ``distance`` in steps, ``upstream_distance``
-        and ``downstream_distance`` (null when it is not on that side; both are set in a cycle), and ``more``: whether
-        it has neighbours beyond this answer, by direction. Datasets also have ``stage``, ``revision``, ``commit``,
-        ``command``, ``retired`` (ISO date since when the repository lacks it), ``private`` and ``files`` (a number).
-
-        An edge leads from ``upstream`` to ``downstream`` (node ids). ``origin`` is ``harvested`` (the repository says
-        so), ``inferred`` (equal content) or ``asserted`` (a person says so); ``evidence`` says why. ``path`` and
-        ``hash`` are those of the input, ``resource`` its id here, ``version`` the version of ``downstream`` that used
-        it. At most 20 edges of one origin are given between two nodes; ``total`` says how many there are.
+    :returns: ``focus`` (the node that was asked for; empty when there are several, which are in ``starts``), ``at``
+        (null or ``ref``, ``kind``, ``commit``, ``date``), ``nodes``, ``edges``, and what is not in them: ``hidden``
+        (how many neighbours you may not see; nothing behind them is shown), ``absent`` (how many are not in the portal:
+        deleted, draft or not harvested yet), ``truncated`` (true: there are more nodes within ``depth`` than
+        ``max_nodes``; ``hidden`` and ``absent`` are then a lower bound) and ``edges_cut`` (true: there are more edges
+        between the nodes). docs/api.md has all keys of nodes and edges.
     :rtype: dictionary
     """
     tk.check_access("mlops_lineage_show", context, data_dict)
-    focus = model.Package.get(data_dict["id"])
-    if focus is None:
-        raise tk.ObjectNotFound(tk._("Dataset not found"))
-    return lineage.graph(
-        context,
-        focus,
+    brief = data_dict["detail"] == "brief"
+    if data_dict["max_nodes"] > schema.MAX_NODES and not brief:
+        raise tk.ValidationError(
+            {"max_nodes": [tk._("Must be at most {high}, or give detail=brief").format(high=schema.MAX_NODES)]}
+        )
+    focus, moment = lineage.resolve(context, data_dict["id"], data_dict["at"])
+    question = lineage.Question(
         direction=data_dict["direction"],
         depth=data_dict["depth"],
         max_nodes=data_dict["max_nodes"],
+        level=data_dict["level"],
+        brief=brief,
     )
+    return lineage.answer(context, focus, question, moment)

@@ -1,0 +1,58 @@
+"""What a reader may see: many datasets at once, by the rule that CKAN itself goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from ckan import authz, model
+from ckan.lib.plugins import DefaultPermissionLabels, get_permission_labels
+from ckan.types import Context
+
+from ckanext.mlops.model.closure import Seen
+from ckanext.mlops.model.lineage import texts
+
+_COLUMNS = ("id", "name", "title", "type", "state", "private", "owner_org", "creator_user_id")
+
+
+class Reader:
+    """Tells which datasets the user of ``context`` may see, many at once, by CKAN's permission labels.
+
+    These decide in ``package_show`` and in the search as well, so a plugin that changes them changes all three.
+    Datasets that were looked at and may be seen stay in ``packages``: rows with ``id``, ``name``, ``title``,
+    ``private``, ``owner_org``.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.session = context["session"]()
+        self.packages: dict[str, Any] = {}
+        self._hidden: set[str] = set()
+        rules = get_permission_labels()
+        # CKAN's own rule needs some columns only; a plugin's may ask for anything of the package.
+        self._whole = getattr(type(rules), "get_dataset_labels", None) is not DefaultPermissionLabels.get_dataset_labels
+        self._labels_of: Callable[[Any], Iterable[str]] = rules.get_dataset_labels
+        self._labels: set[str] | None = None
+        if not (context.get("ignore_auth") or authz.is_sysadmin(context.get("user"))):
+            self._labels = set(rules.get_user_dataset_labels(context.get("auth_user_obj")))
+
+    def look(self, ids: Sequence[str]) -> Seen:
+        """The live ones of the datasets ``ids``: visible or hidden. Each is looked at once."""
+        asked = set(ids)
+        fresh = asked - self.packages.keys() - self._hidden
+        if fresh:
+            package = model.Package
+            what: Any = (package,) if self._whole else [getattr(package, name) for name in _COLUMNS]
+            query = sa.select(*what).where(package.id == sa.any_(texts(fresh)), package.state == "active")
+            for row in self.session.scalars(query) if self._whole else self.session.execute(query):
+                if self._labels is None or not self._labels.isdisjoint(self._labels_of(row)):
+                    self.packages[row.id] = row
+                else:
+                    self._hidden.add(row.id)
+        return Seen(frozenset(asked & self.packages.keys()), frozenset(asked & self._hidden))
+
+    def visible(self, ids: Iterable[str]) -> list[str]:
+        """Those of the datasets that the reader may see, in order."""
+        wanted = sorted(set(ids))
+        seen = self.look(wanted).visible if wanted else frozenset()
+        return [each for each in wanted if each in seen]

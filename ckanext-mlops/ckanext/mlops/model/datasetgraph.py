@@ -1,0 +1,149 @@
+"""The graph of datasets, outside sources, runs and model versions: neighbours and edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ckanext.mlops.model.closure import Look
+from ckanext.mlops.model.lineage import texts
+from ckanext.mlops.model.moments import Moment, holds
+from ckanext.mlops.model.nodes import EXTERNAL, MODEL_URI, Side, kind_of
+from ckanext.mlops.model.tables import Edge
+from ckanext.mlops.model.tracking import Tracking
+
+EDGES_PER_PAIR = 20
+upstream_node = sa.func.coalesce(Edge.upstream_dataset, EXTERNAL + Edge.upstream_uri)
+
+
+class DatasetGraph:
+    """What leads to what, dataset by dataset, at a moment (None: now)."""
+
+    def __init__(self, session: Session, moment: Moment | None = None) -> None:
+        self.session = session
+        self.moment = moment
+        self.holds = holds(moment)
+        self.tracking = Tracking(session, moment)
+
+    def neighbours(self, side: Side, frontier: Sequence[str], limit: int) -> tuple[list[str], bool]:
+        """See :class:`.closure.Graph`."""
+        kinds = by_kind(frontier)
+        found = self._near(side, kinds, limit)
+        cut = len(found) >= limit
+        if side == "upstream":
+            found = self.with_models(found)
+        others = {far for _, far in tracked(self.tracking, side, kinds)}
+        return [*found, *sorted(others.difference(found))], cut
+
+    def with_more(self, side: Side, nodes: set[str], met: set[str]) -> set[str]:
+        """See :class:`.closure.Graph`."""
+        kinds = by_kind(nodes)
+        near, far = (
+            (Edge.downstream_dataset, upstream_node)
+            if side == "upstream"
+            else (Edge.upstream_dataset, Edge.downstream_dataset)
+        )
+        node = sa.func.unnest(texts(kinds["dataset"])).column_valued("node")
+        known = met | set(self.tracking.uris(key for key in met if kind_of(key) == "model"))
+        known |= {EXTERNAL + uri for uri in known if uri.startswith(MODEL_URI)}
+        exists = sa.exists().where(near == node, self.holds, far != sa.all_(texts(known)))
+        more = set(self.session.scalars(sa.select(node).where(exists))) if kinds["dataset"] else set()
+        return more | {near for near, far in tracked(self.tracking, side, kinds) if far not in met}
+
+    def unseen_runs(self, keys: Sequence[str], look: Look) -> set[str]:
+        """See :class:`.closure.Graph`."""
+        return self.tracking.unseen_runs(keys, look) if keys else set()
+
+    def with_models(self, keys: list[str]) -> list[str]:
+        """The nodes, with those outside sources that are known model versions as such."""
+        uris = [key.removeprefix(EXTERNAL) for key in keys if key.startswith(EXTERNAL + MODEL_URI)]
+        models = self.tracking.named(uris) if uris else {}
+        return list(dict.fromkeys(models.get(key.removeprefix(EXTERNAL), key) for key in keys)) if models else keys
+
+    def edges_between(self, nodes: Iterable[str]) -> list[sa.Row[Any]]:
+        """The edges among datasets and outside sources, at most :data:`EDGES_PER_PAIR` of one origin between two nodes.
+
+        Rows have the columns of :class:`Edge`, ``upstream`` (the node) and ``total`` (edges of that origin between the
+        two); ordered by downstream, upstream, origin, path.
+        """
+        keys = set(nodes)
+        models = self.tracking.uris(key for key in keys if kind_of(key) == "model")
+        wanted = [
+            *(key for key in keys if kind_of(key) in ("dataset", "external")),
+            *(EXTERNAL + uri for uri in models),
+        ]
+        pair = (Edge.downstream_dataset, upstream_node, Edge.origin)
+        inner = (
+            sa.select(
+                *Edge.__table__.columns,
+                upstream_node.label("upstream"),
+                sa.func.count().over(partition_by=pair).label("total"),
+                sa.func.row_number().over(partition_by=pair, order_by=(Edge.path, Edge.id)).label("place"),
+            )
+            .where(
+                Edge.downstream_dataset == sa.any_(texts(key for key in keys if kind_of(key) == "dataset")),
+                self.holds,
+                upstream_node == sa.any_(texts(wanted)),
+            )
+            .subquery()
+        )
+        columns = inner.c
+        return list(
+            self.session.execute(
+                sa.select(inner)
+                .where(columns.place <= EDGES_PER_PAIR)
+                .order_by(columns.downstream_dataset, columns.upstream, columns.origin, columns.path, columns.id)
+            )
+        )
+
+    def pairs_between(self, nodes: Iterable[str]) -> list[tuple[str, str, str]]:
+        """(upstream, downstream, origin) of the edges among datasets and outside sources, each once."""
+        keys = set(nodes)
+        rows = self.session.execute(
+            sa.select(upstream_node, Edge.downstream_dataset, Edge.origin)
+            .where(
+                Edge.downstream_dataset == sa.any_(texts(key for key in keys if kind_of(key) == "dataset")), self.holds
+            )
+            .distinct()
+        )
+        return [(row[0], row[1], row[2]) for row in rows if row[0] in keys]
+
+    def _near(self, side: Side, kinds: dict[str, list[str]], limit: int) -> list[str]:
+        datasets, uris = kinds["dataset"], [key.removeprefix(EXTERNAL) for key in kinds["external"]]
+        if side == "downstream":
+            if not datasets and not uris:
+                return []
+            near = Edge.upstream_dataset == sa.any_(texts(datasets))
+            if uris:
+                near = sa.or_(near, Edge.upstream_uri == sa.any_(texts(uris)))
+            statement = sa.select(Edge.downstream_dataset).where(near, self.holds).distinct()
+            return list(self.session.scalars(statement.order_by(Edge.downstream_dataset).limit(limit)))
+        if not datasets:
+            return []
+        pairs = (
+            sa.select(Edge.upstream_dataset, Edge.upstream_uri)
+            .where(Edge.downstream_dataset == sa.any_(texts(datasets)), self.holds)
+            .distinct()
+            .order_by(Edge.upstream_dataset, Edge.upstream_uri)
+            .limit(limit)
+        )
+        return [row.upstream_dataset or EXTERNAL + row.upstream_uri for row in self.session.execute(pairs)]
+
+
+def by_kind(keys: Iterable[str]) -> dict[str, list[str]]:
+    """The nodes of each kind."""
+    found: dict[str, list[str]] = {"dataset": [], "external": [], "run": [], "model": [], "file": [], "step": []}
+    for key in keys:
+        found[kind_of(key)].append(key)
+    return found
+
+
+def tracked(tracking: Tracking, side: Side, kinds: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """(node, neighbour) by way of MLflow."""
+    found = tracking.of_datasets(side, kinds["dataset"]) if kinds["dataset"] else []
+    found += tracking.of_runs(side, kinds["run"]) if kinds["run"] else []
+    found += tracking.of_models(side, kinds["model"]) if kinds["model"] else []
+    return found
