@@ -15,7 +15,7 @@ from ckanext.harvest.model import HarvestObject
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.logic.reader import Reader
-from ckanext.mlops.model import content, moments
+from ckanext.mlops.model import hashes, moments
 from ckanext.mlops.model.filegraph import FileGraph
 from ckanext.mlops.model.moments import Moment
 from ckanext.mlops.model.nodes import EXTERNAL, MODEL_URI, dataset_of, file_key, kind_of, parts, run_key
@@ -166,7 +166,7 @@ def _repository(session: Session, text: str) -> Focus | None:
 def _content(session: Session, text: str) -> Focus | None:
     if not _HASH.fullmatch(text.lower()):
         return None
-    rows = content.holders(session, text.lower(), MAX_STARTS)
+    rows = hashes.holders(session, text.lower(), MAX_STARTS)
     nodes = tuple(
         dict.fromkeys(file_key(row.package_id, row.path) if row.harvested else row.package_id for row in rows)
     )

@@ -11,7 +11,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from ckanext.harvest.model import HarvestJob, HarvestObject
 
-from ckanext.mlops.logic.lineage import Reader
+from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.model.lineage import texts
 
 

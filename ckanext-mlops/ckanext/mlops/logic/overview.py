@@ -12,7 +12,7 @@ from ckanext.harvest.model import HarvestJob, HarvestSource
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.logic.lineage import Reader
+from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.model import Edge
 from ckanext.mlops.search.document import COMMITTED, REPOSITORY
 

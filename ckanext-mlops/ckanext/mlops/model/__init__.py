@@ -4,9 +4,9 @@ except the links and edges that people asserted; those are in the packages (``de
 
 from ckanext.mlops.model.tables import (
     Choice,
-    Content,
     Edge,
     Experiment,
+    FileHash,
     Link,
     LoggedModel,
     ModelVersion,
@@ -20,9 +20,9 @@ from ckanext.mlops.model.tables import (
 
 __all__ = [
     "Choice",
-    "Content",
     "Edge",
     "Experiment",
+    "FileHash",
     "Link",
     "LoggedModel",
     "ModelVersion",

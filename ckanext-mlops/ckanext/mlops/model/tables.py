@@ -102,18 +102,18 @@ class Edge(tk.BaseModel):
     last_seen: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
 
 
-class Content(tk.BaseModel):
-    """A hash of a file of a dataset; see :mod:`ckanext.mlops.model.content`.
+class FileHash(tk.BaseModel):
+    """A hash of a file of a dataset; see :mod:`ckanext.mlops.model.hashes`.
 
     ``side`` is ``out`` (the dataset has the file) or ``dep`` (its stage reads it, and no stage of its repository wrote
     it). ``made``: a command wrote it. ``versions`` have it; without a repository there are none. ``settled`` is False
     until the edges that follow from it are written.
     """
 
-    __tablename__ = "mlops_content"
+    __tablename__ = "mlops_file_hash"
     __table_args__ = (
-        sa.Index("ix_mlops_content_hash", "hash"),
-        sa.Index("ix_mlops_content_unsettled", "hash", postgresql_where=sa.text("NOT settled")),
+        sa.Index("ix_mlops_file_hash_hash", "hash"),
+        sa.Index("ix_mlops_file_hash_unsettled", "hash", postgresql_where=sa.text("NOT settled")),
     )
 
     package_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)

@@ -1,6 +1,6 @@
 """Which files hold which content, and the edges that follow from it.
 
-Revision ID: content
+Revision ID: file_hashes
 Revises: plans
 """
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
-revision = "content"
+revision = "file_hashes"
 down_revision = "plans"
 branch_labels = None
 depends_on = None
@@ -17,7 +17,7 @@ depends_on = None
 def upgrade():
     text = sa.UnicodeText()
     op.create_table(
-        "mlops_content",
+        "mlops_file_hash",
         *(sa.Column(name, text, nullable=False) for name in ("package_id", "side", "path", "hash", "algorithm")),
         sa.Column("size", sa.BigInteger(), nullable=True),
         sa.Column("resource_id", text, nullable=True),
@@ -26,8 +26,8 @@ def upgrade():
         sa.Column("since", sa.DateTime(), nullable=True),
         sa.PrimaryKeyConstraint("package_id", "side", "path", "hash"),
     )
-    op.create_index("ix_mlops_content_hash", "mlops_content", ["hash"])
-    op.create_index("ix_mlops_content_unsettled", "mlops_content", ["hash"], postgresql_where=sa.text("NOT settled"))
+    op.create_index("ix_mlops_file_hash_hash", "mlops_file_hash", ["hash"])
+    op.create_index("ix_mlops_file_hash_unsettled", "mlops_file_hash", ["hash"], postgresql_where=sa.text("NOT settled"))
     op.create_index(
         "ix_mlops_edge_inferred", "mlops_edge", ["hash"], postgresql_where=sa.text("origin = 'inferred'")
     )
@@ -35,4 +35,4 @@ def upgrade():
 
 def downgrade():
     op.drop_index("ix_mlops_edge_inferred")
-    op.drop_table("mlops_content")
+    op.drop_table("mlops_file_hash")
