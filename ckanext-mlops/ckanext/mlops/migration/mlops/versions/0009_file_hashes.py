@@ -1,7 +1,7 @@
 """Which files hold which content, and the edges that follow from it.
 
 Revision ID: file_hashes
-Revises: plans
+Revises: triggers
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
 revision = "file_hashes"
-down_revision = "plans"
+down_revision = "triggers"
 branch_labels = None
 depends_on = None
 
