@@ -149,6 +149,8 @@ def write_ini(settings: Settings) -> None:
         mlflow_password=mlflow.password,
         mlflow_token=mlflow.token,
         repository_roots=str(settings.demo),
+        demo_storage=str(settings.demo / "dvc-remote"),
+        demo_repositories=f"file://{settings.demo}/*",
         repository_mirrors=str(mirrors),
         options=config.options,
     )

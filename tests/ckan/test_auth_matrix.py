@@ -39,6 +39,7 @@ MATRIX = {
     "mlops_link_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_mlflow_sync": ({"sysadmin"}, {"sysadmin"}),
     "mlops_overview": (EVERYBODY, EVERYBODY),
+    "mlops_recipe_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_repository_metrics": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_ref_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_repository_show": (EVERYBODY, READERS_OF_PRIVATE),

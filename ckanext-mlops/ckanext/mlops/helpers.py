@@ -12,7 +12,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from ckanext.harvest.model import HarvestSource
 
-from ckanext.mlops import mlflow_servers
+from ckanext.mlops import getting, mlflow_servers
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
 from ckanext.mlops.logic.reader import Reader
@@ -235,6 +235,11 @@ def mlops_other_items(resource: Mapping[str, Any], schema: Mapping[str, Any] | N
         "list[tuple[str, Any]]",
         tk.h.format_resource_items([(key, value) for key, value in resource.items() if key not in known]),
     )
+
+
+def mlops_get_data(package: dict[str, Any], version: str, path: str) -> getting.GetData:
+    """The box "Get this data" of a dataset, a version of it, or one path."""
+    return getting.get_data(_context(), package, version, path)
 
 
 def _context() -> Context:

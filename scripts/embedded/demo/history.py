@@ -91,8 +91,8 @@ def _init(space: Workspace) -> None:
     space.git("remote", "add", "origin", space.bare.as_uri())
     dvc = space.work / ".dvc"
     dvc.mkdir()
-    # Relative, so that the project can be moved and every machine commits the same.
-    (dvc / "config").write_text(legacy.CONFIG.format(url="../../dvc-remote"))
+    # Absolute, so that 'dvc get' and a clone anywhere on this machine find the data.
+    (dvc / "config").write_text(legacy.CONFIG.format(url=space.remote))
     (dvc / ".gitignore").write_text(legacy.IGNORED)
 
 

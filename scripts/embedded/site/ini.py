@@ -29,6 +29,7 @@ class IniValues:
 
     :ivar database_url, redis_url: with credentials
     :ivar repository_roots: local folders, separated by blanks, that may be harvested; empty: none
+    :ivar demo_storage: DVC remote of the repositories ``demo_repositories`` (globs), a folder; empty: none
     :ivar options: further options, stronger than the template's
     """
 
@@ -48,6 +49,8 @@ class IniValues:
     mlflow_password: str = ""
     mlflow_token: str = ""
     repository_roots: str = ""
+    demo_storage: str = ""
+    demo_repositories: str = ""
     plugins: str = PLUGINS
     options: Mapping[str, str] = field(default_factory=dict)
 

@@ -141,6 +141,12 @@ def mlops_file_list(context: Context, data_dict: DataDict) -> AuthResult:
 
 
 @tk.auth_allow_anonymous_access
+def mlops_recipe_show(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the dataset."""
+    return _may("package_show", context, data_dict["id"])
+
+
+@tk.auth_allow_anonymous_access
 def mlops_download(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may see the dataset; of one whose files are given on request, its organization and who was granted."""
     allowed = _may("package_show", context, data_dict["id"])

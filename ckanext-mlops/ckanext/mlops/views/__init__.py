@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from ckanext.mlops.views.access import mlops_access
 from ckanext.mlops.views.download import mlops_download
 from ckanext.mlops.views.experiments import mlops_experiments
 from ckanext.mlops.views.harvest import mlops_harvest
@@ -18,6 +19,7 @@ from ckanext.mlops.views.versions import mlops_versions
 def get_blueprints() -> list[Blueprint]:
     """All blueprints, for the plugin."""
     return [
+        mlops_access,
         mlops_download,
         mlops_experiments,
         mlops_harvest,

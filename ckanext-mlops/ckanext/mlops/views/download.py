@@ -43,6 +43,22 @@ def version(id: str, version: str) -> Response | str:  # noqa: A002
     return _send(_dataset(id), version, request.args.get("path", ""))
 
 
+@mlops_download.route("/dataset/<id>/versions/<version>/recipe", endpoint="recipe")
+def recipe(id: str, version: str) -> Response | str:  # noqa: A002
+    """How to make the version again; ``format=json`` for programs."""
+    package = _dataset(id)
+    try:
+        found = tk.get_action("mlops_recipe_show")({}, {"id": package["id"], "version": version})
+    except (tk.ObjectNotFound, tk.NotAuthorized):
+        return tk.abort(404, tk._("Version not found"))
+    if request.args.get("format") == "json":
+        return FlaskResponse(json.dumps(found, indent=1), mimetype="application/json")
+    return tk.render(
+        "mlops/recipe.html",
+        {"pkg_dict": package, "dataset_type": package["type"], "recipe": found, "version": version},
+    )
+
+
 def _dataset(id_or_name: str) -> dict[str, Any]:
     try:
         package: dict[str, Any] = tk.get_action("package_show")({}, {"id": id_or_name})

@@ -2,7 +2,7 @@
 
 from ckanext.mlops.logic.action.access import mlops_access_ask, mlops_access_decide, mlops_access_list
 from ckanext.mlops.logic.action.datasets import mlops_dataset_load
-from ckanext.mlops.logic.action.files import mlops_audit_list, mlops_file_list
+from ckanext.mlops.logic.action.files import mlops_audit_list, mlops_file_list, mlops_recipe_show
 from ckanext.mlops.logic.action.harvest import (
     mlops_harvest_approve,
     mlops_harvest_preview,
@@ -41,6 +41,7 @@ __all__ = [
     "mlops_overview",
     "mlops_preview_create",
     "mlops_preview_show",
+    "mlops_recipe_show",
     "mlops_ref_list",
     "mlops_repository_metrics",
     "mlops_repository_push",

@@ -9,6 +9,7 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
+from ckanext.mlops.catalog.recipe import recipe
 from ckanext.mlops.logic import files, schema_transfer
 from ckanext.mlops.model.transfers import Audit
 
@@ -48,6 +49,31 @@ def mlops_file_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
         "commit": there.commit,
         "files": files.file_dicts(there),
     }
+
+
+@tk.side_effect_free
+@tk.validate_action_data(schema_transfer.at_version)
+def mlops_recipe_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
+    """How to make the outputs of a version again: exact commands, inputs, parameters, hashes that must come out.
+
+    :param id: id or name of the dataset
+    :type id: string
+    :param version: a branch, tag, commit or version id (optional, default: the current version)
+    :type version: string
+
+    Example::
+
+        curl 'https://portal.example/api/3/action/mlops_recipe_show?id=titanic-train&version=baseline'
+
+    :returns: ``repository``, ``commit``, ``stage``, ``command``, ``inputs``, ``params``, ``outputs``, ``commands`` (of
+        a shell), ``notes`` (on what is not in Git) and ``format`` (1)
+    :rtype: dictionary
+    """
+    tk.check_access("mlops_recipe_show", context, data_dict)
+    there = files.at(context, package_dict(context, data_dict["id"]), data_dict["version"])
+    if there.version is None:
+        raise tk.ObjectNotFound(tk._("Version not found"))
+    return recipe(there.repository, there.commit, there.version.facts)
 
 
 @tk.side_effect_free
