@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import os
 import subprocess
 import threading
@@ -112,8 +113,13 @@ class Repo:
 
 @pytest.fixture
 def make_repo(tmp_path: Path) -> Callable[..., Repo]:
-    """Makes empty repositories with a given object format."""
-    return lambda object_format="sha1": Repo(tmp_path / f"{object_format}.git", object_format)
+    """Makes empty repositories with a given object format; ``fresh`` ones beside those that were made."""
+    made = itertools.count(1)
+
+    def make(object_format: str = "sha1", *, fresh: bool = False) -> Repo:
+        return Repo(tmp_path / f"{object_format}{next(made) if fresh else ''}.git", object_format)
+
+    return make
 
 
 @pytest.fixture
