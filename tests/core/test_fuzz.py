@@ -84,6 +84,8 @@ KEYS = [
     "dataset",
     "lock",
     "schema",
+    "outside",
+    "invalid_hash",
     "name",
     "a",
     "b",

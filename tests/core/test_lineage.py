@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ckanext.mlops.core.lineage import Edge, relate
@@ -68,3 +70,35 @@ def test_outside_sources() -> None:
     ]
     assert isinstance(found[0], Edge)
     assert found[2].hint == hint
+
+
+def test_outputs_outside_of_the_repository_join_their_readers(read_files: Any) -> None:
+    """As in Etheredge-Works/gloves: the same private path, whose whole name nobody sees; other paths stay apart."""
+    lock = "stages:\n"
+    for name, kind in (("clean", "outs"), ("train", "deps")):
+        lock += f"  {name}:\n    cmd: x\n    {kind}:\n"
+        for folder, digest in (("/srv/a", "a" * 32), ("/srv/b", "b" * 32)):
+            lock += f"    - {{path: {folder}/train, md5: {digest}}}\n"
+    snapshot = read_files(
+        {
+            "dvc.yaml": "stages:\n  clean: {cmd: x, outs: [/srv/a/train, /srv/b/train]}\n"
+            "  train: {cmd: x, deps: [/srv/a/train, /srv/./b/train, /srv/c/train]}\n",
+            "dvc.lock": lock,
+        }
+    )
+    edges = [(edge.kind, edge.upstream, edge.output_path) for edge in relate(snapshot)]
+    assert edges == [("output", "clean", "train")] * 2 + [("external", None, None)]
+    assert [out.hash for out in snapshot.stages[0].outs] == ["a" * 32, "b" * 32]
+    assert "srv" not in str(snapshot.stages[1].deps)
+
+
+def test_a_file_cannot_pretend_to_lie_outside(read_files: Any) -> None:
+    snapshot = read_files(
+        {
+            "a.dvc": f"outs:\n- {{path: a, md5: {'a' * 32}, outside: [1]}}\n",
+            "dvc.yaml": "stages:\n  s: {cmd: x, deps: [a]}\n",
+            "dvc.lock": "stages:\n  s: {cmd: x, deps: [{path: a, outside: {b: 1}}]}\n",
+        }
+    )
+    assert [(edge.kind, edge.upstream) for edge in relate(snapshot)] == [("output", "a.dvc")]
+    assert next(stage for stage in snapshot.stages if stage.kind == "data").outs[0].extra == {"x-outside": [1]}

@@ -44,7 +44,8 @@ def relate(snapshot: Snapshot, only: Container[str] | None = None) -> tuple[Edge
     """Every input of every stage (or of those whose address is in ``only``), in the order of stages and dependencies.
 
     A dependency belongs to an output when it is the same path, lies inside it, or is a folder that holds it (then
-    there is one edge per output inside). A stage never reads from itself.
+    there is one edge per output inside). Outside of the repository only the same path counts. A stage never reads from
+    itself.
 
     >>> from ckanext.mlops.core.records import Output, Revision
     >>> stages = (
@@ -63,10 +64,13 @@ class _Index:
     def __init__(self, stages: tuple[Stage, ...]) -> None:
         self.files: dict[str, list[str]] = {}
         self.outputs: dict[str, list[str]] = {}
+        self.outside: dict[str, list[tuple[str, str]]] = {}
         for stage in stages:
             self.files.setdefault(stage.file, []).append(stage.address)
             for out in stage.outs:
-                if not out.extra.get("outside"):
+                if out.extra.get("outside"):
+                    self.outside.setdefault(out.extra["outside"], []).append((stage.address, out.path))
+                else:
                     self.outputs.setdefault(out.path.rstrip("/"), []).append(stage.address)
         self.paths = sorted(self.outputs)
 
@@ -100,6 +104,10 @@ def _inputs(stage: Stage, index: _Index) -> Iterator[Edge]:
             for address in index.files[dependency.path]:
                 if address != stage.address:
                     yield Edge(stage.address, "stage", dependency, address)
+        elif writers := [
+            one for one in index.outside.get(dependency.extra.get("outside", ""), ()) if one[0] != stage.address
+        ]:
+            yield from (Edge(stage.address, "output", dependency, address, output) for address, output in writers)
         else:
             yield Edge(
                 stage.address, "external", dependency, external=dependency.source, label=source_label(dependency)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 from dataclasses import dataclass
@@ -30,20 +31,34 @@ class Place:
         if "\\" in text:
             text = text.replace("\\", "/")
         if text.startswith(("/", "~")) or _DRIVE.match(text):
-            return Located(_last(text), outside=True)
+            return _outside(text)
         path = posixpath.normpath(posixpath.join(self.base, text))
         if path == ".." or path.startswith("../"):
-            return Located(_last(path), outside=True)
+            return _outside(path)
         return Located(clean(path))
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A path relative to the repository, a URL, or the last part of a path outside."""
+    """A path relative to the repository, a URL, or the last part of a path outside.
+
+    :param outside: digest of the whole path when it is outside of the repository: equal paths can be told, not read
+    """
 
     path: str
     url: bool = False
-    outside: bool = False
+    outside: str = ""
+
+    @property
+    def key(self) -> str:
+        """Tells apart paths outside that have the same last part."""
+        return f"{self.outside}:{self.path}" if self.outside else self.path
+
+
+def _outside(path: str) -> Located:
+    whole = posixpath.normpath(path)
+    digest = hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:16]
+    return Located(_last(whole), outside=digest)
 
 
 def _last(path: str) -> str:

@@ -87,7 +87,8 @@ class Output:
     :param artifact: name under ``artifacts:`` (the name that GTO tags use)
     :param plot: how it is drawn (``x``, ``y``, ``title``, ...) when it is a plot
     :param extra: what no field has: unknown keys, ``invalid_hash``, ``files`` of a cloud-versioned folder as
-        ``[path, md5, size]``, ``outside`` for a path that is not in the repository
+        ``[path, md5, size]``, ``outside`` for a path that is not in the
+        repository: a digest of it
     """
 
     path: str

@@ -49,6 +49,7 @@ _INFO = frozenset(
 )
 _MAX_SIZE = 2**63 - 1
 _MAX_LISTED = 1000
+_OURS = frozenset(("outside", "invalid_hash", "files", "executable"))
 _FOLDER = "/"
 
 
@@ -128,16 +129,16 @@ class StageBuilder:
         problems: list[str],
     ) -> Output:
         at, options = out.at, out.options
-        info = out.info if out.info is not None else locked.get(at.path, {})
+        info = out.info if out.info is not None else locked.get(at.key, {})
         found = hashed(info, self.limits)
         if found.problem:
             problems.append(f"output {at.path}: {found.problem}")
         extra = dict(found.extra)
         for key, value in options.items():
             if key not in OPTIONS and key not in _INFO and (out.plot is None or key not in out.plot):
-                extra[clean(key, 200)] = plain(value, self.limits)
+                extra[_free(key)] = plain(value, self.limits)
         if at.outside:
-            extra["outside"] = True
+            extra["outside"] = at.outside
         cached = options.get("cache", True) is not False
         pushed = options.get("push", True) is not False
         remote, storage = found.remote or clean(options.get("remote")), ""
@@ -185,7 +186,7 @@ class StageBuilder:
         problems: list[str],
     ) -> Dependency:
         at = dep.at
-        info = dep.info if dep.info is not None else locked.get(at.path, {})
+        info = dep.info if dep.info is not None else locked.get(at.key, {})
         found = hashed(info, self.limits)
         if found.problem:
             problems.append(f"dependency {at.path}: {found.problem}")
@@ -219,7 +220,7 @@ class StageBuilder:
                 path=url or clean(at.path).rpartition("@")[2], kind="url", source=url, extra=extra, **fields
             )
         if at.outside:
-            return Dependency(path=at.path, kind="url", extra={**extra, "outside": True}, **fields)
+            return Dependency(path=at.path, kind="url", extra={**extra, "outside": at.outside}, **fields)
         is_stage = at.path.endswith(".dvc") or posixpath.basename(at.path) == "Dvcfile"
         return Dependency(path=at.path, kind="stage" if is_stage else "path", extra=extra, **fields)
 
@@ -351,8 +352,14 @@ def hashed(info: Mapping[str, Any], limits: Limits) -> Hashed:
         ]
     for key in info:
         if key not in _INFO and key not in OPTIONS:
-            extra[clean(key, 200)] = plain(info[key], limits)
+            extra[_free(key)] = plain(info[key], limits)
     return Hashed(value, algorithm, size, nfiles, version_id, remote, extra, problem)
+
+
+def _free(key: Any) -> str:
+    """An unknown key's name among those that only we write."""
+    name = clean(key, 200)
+    return f"x-{name}" if name in _OURS else name
 
 
 def manifest_hash(files: list[dict[str, Any]]) -> str | None:
@@ -379,7 +386,7 @@ def _by_path(entries: Any, shape: Shape) -> dict[str, dict[str, Any]]:
     result = {}
     for item in entries:
         if isinstance(item, dict) and isinstance(item.get("path"), str):
-            result[shape.place.locate(item["path"]).path] = item
+            result[shape.place.locate(item["path"]).key] = item
     return result
 
 
