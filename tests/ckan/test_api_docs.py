@@ -83,7 +83,12 @@ def test_the_examples_work(world, people, api, refused, action):
         error = answer(api, refused, name, people.sysadmin, values)
         # No MLflow server, no repository and no harvest are there in this test; the arguments themselves must be right.
         nothing = "is refused|Nothing of this harvest waits|Only a harvest that is finished|fetches its"
-        outside = {"server": "No MLflow server named", "id": nothing, "__type": "Validation Error"}
+        outside = {
+            "server": "No MLflow server named",
+            "field": "there is nothing",
+            "id": nothing,
+            "__type": "Validation Error",
+        }
         assert all(re.search(outside.get(key, "?!"), str(value)) for key, value in error.items())
 
 

@@ -12,6 +12,8 @@ from ckan.types import Context
 
 NEW_LINK = "new mlflow link"
 DELETED_LINK = "deleted mlflow link"
+TOOK_FIELD = "took field from git"
+RESTORED_FIELD = "restored field"
 
 
 def register() -> None:
@@ -20,7 +22,7 @@ def register() -> None:
         return
     from ckanext.activity.logic import validators  # type: ignore[import-untyped]
 
-    types = dict.fromkeys((NEW_LINK, DELETED_LINK), "package_id_exists")
+    types = dict.fromkeys((NEW_LINK, DELETED_LINK, TOOK_FIELD, RESTORED_FIELD), "package_id_exists")
     validators.VALIDATORS_PACKAGE_ACTIVITY_TYPES.update(types)
     validators.object_id_validators.update(types)
 
@@ -31,7 +33,9 @@ def record(context: Context, kind: str, package: model.Package, data: dict[str, 
     if not p.plugin_loaded("activity") or user is None:
         return
     # The stream's "Changes" page compares the packages of neighbouring entries, of whatever type.
-    shown = tk.get_action("package_show")({"ignore_auth": True, "for_view": False}, {"id": package.id})
+    shown = tk.get_action("package_show")(
+        {"ignore_auth": True, "for_view": False, "use_cache": False}, {"id": package.id}
+    )
     tk.get_action("activity_create")(
         cast(Context, {"ignore_auth": True, "defer_commit": True, "session": context["session"]}),
         {

@@ -120,6 +120,7 @@ def apply(objects: Sequence[HarvestObject], user: str) -> dict[str, Applied]:
                     _remembered(item.before), item.dataset.package, item.portal
                 )
             work.append(item)
+    _carry_conflicts(session, work)
     if work:
         refs = versions.refs(session, [item.package_id for item in work if item.portal is not None])
         for item in work:
@@ -133,13 +134,26 @@ def apply(objects: Sequence[HarvestObject], user: str) -> dict[str, Applied]:
     return done
 
 
+def _carry_conflicts(session: Session, items: Sequence[_Item]) -> None:
+    """A conflict that nobody decided stays one, although Git says nothing new by now."""
+    earlier = {str(item.before.id): item for item in items if item.before is not None and item.portal is not None}
+    extra = HarvestObjectExtra
+    rows = sa.select(extra.harvest_object_id, extra.value).where(
+        extra.harvest_object_id.in_(earlier), extra.key == memory.CONFLICTS
+    )
+    for row in session.execute(rows) if earlier else ():
+        item = earlier[row.harvest_object_id]
+        before = [ownership.Conflict(**each) for each in json.loads(row.value)]
+        item.conflicts += ownership.still(before, item.conflicts, item.dataset.package, item.portal or {})
+
+
 def _item(harvest_object: HarvestObject) -> _Item:
     item = _Item(harvest_object, Change("unchanged", str(harvest_object.guid)), Dataset("", {}))
     with _Blamed(item):
         item.change = memory.change_of(str(harvest_object.content or ""))
         if item.change.after is None:
             raise NotApplied(f"{item.change.guid}: the harvest object says nothing to write.")
-        item.dataset = _forportal_dict(item.change.after)
+        item.dataset = for_portal(item.change.after)
     return item
 
 
@@ -237,12 +251,12 @@ def portal_dict(package_id: str) -> dict[str, Any]:
 
 def _remembered(before: HarvestObject | None) -> dict[str, Any] | None:
     try:
-        return _forportal_dict(memory.dataset_of(str(before.content or ""))).package if before is not None else None
+        return for_portal(memory.dataset_of(str(before.content or ""))).package if before is not None else None
     except ValueError:
         return None
 
 
-def _forportal_dict(dataset: Dataset) -> Dataset:
+def for_portal(dataset: Dataset) -> Dataset:
     """The dataset as CKAN would store it, where CKAN rewrites values."""
     resources = [
         each | {"format": helpers.unified_resource_format(each["format"]) if each["format"] else ""}

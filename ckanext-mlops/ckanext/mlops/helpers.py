@@ -133,6 +133,13 @@ def mlops_version_count(package_id: str) -> int:
     return versions.count(model.Session(), chain(_context(), package).ids) if package else 0
 
 
+def mlops_fields(package: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The fields of a harvested dataset that a person owns, for those who may edit it; nothing for others."""
+    if not package.get("dvc_repository") or not tk.h.check_access("package_update", {"id": package["id"]}):
+        return []
+    return cast("list[dict[str, Any]]", tk.get_action("mlops_field_list")({}, {"id": package["id"]})["results"])
+
+
 def mlops_is_dvc_source(source_id: str | None) -> bool:
     """Whether a harvest source is one of ours."""
     source = model.Session.get(HarvestSource, source_id) if source_id else None

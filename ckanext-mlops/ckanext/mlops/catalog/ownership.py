@@ -79,6 +79,50 @@ def merge(
     return merged, conflicts + more
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A field of which Git and the portal say different things. ``resource`` is an id, ``""`` = the dataset."""
+
+    field: str
+    git: Any
+    portal: Any
+    resource: str = ""
+    path: str = ""
+
+
+def differing(git: Mapping[str, Any], portal: Mapping[str, Any]) -> list[Difference]:
+    """The fields that a person owns, for the portal does not say what Git says."""
+    found = [
+        Difference(name, value, portal.get(name))
+        for name, value in git.items()
+        if name not in (*_FIXED, *_LISTS) and not same(value, portal.get(name))
+    ]
+    shown = {item["id"]: item for item in portal.get("resources") or ()}
+    for resource in git.get("resources") or ():
+        there = shown.get(resource["id"])
+        found += [
+            Difference(name, value, there.get(name), resource["id"], str(resource.get("dvc_path") or ""))
+            for name, value in resource.items()
+            if there is not None and name != "id" and not same(value, there.get(name))
+        ]
+    return found
+
+
+def still(
+    before: Iterable[Conflict], now: Iterable[Conflict], git: Mapping[str, Any], portal: Mapping[str, Any]
+) -> list[Conflict]:
+    """The conflicts of an earlier harvest that nobody decided, without those that are conflicts ``now``."""
+    known = {(each.resource, each.field) for each in now}
+    there = {(each.resource, each.field): each for each in differing(git, portal)}
+    return [
+        each
+        for each in before
+        if (each.resource, each.field) not in known
+        and (each.resource, each.field) in there
+        and same(there[each.resource, each.field].git, each.git)
+    ]
+
+
 def changed(merged: Mapping[str, Any], portal: Mapping[str, Any]) -> bool:
     """Whether writing ``merged`` would change the dataset."""
     keys = merged.keys() | portal.keys()

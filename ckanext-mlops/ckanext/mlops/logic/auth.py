@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ckan import authz, model
 from ckan.plugins import toolkit as tk
-from ckan.types import AuthResult, Context, DataDict
-from ckanext.harvest.model import HarvestJob
+from ckan.types import AuthFunction, AuthResult, Context, DataDict
+from ckanext.harvest.model import HarvestJob, HarvestObject
 
 from ckanext.mlops.logic import focus
 from ckanext.mlops.logic.reader import Reader
@@ -218,6 +218,33 @@ def mlops_harvest_reject(context: Context, data_dict: DataDict) -> AuthResult:
 def mlops_harvest_revert(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may change the job's source."""
     return mlops_harvest_report(context, data_dict)
+
+
+def mlops_field_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Editors of the dataset."""
+    return _may("package_update", context, data_dict["id"])
+
+
+def mlops_field_take(context: Context, data_dict: DataDict) -> AuthResult:
+    """Editors of the dataset."""
+    return _may("package_update", context, data_dict["id"])
+
+
+def mlops_field_restore(context: Context, data_dict: DataDict) -> AuthResult:
+    """Editors of the dataset."""
+    return _may("package_update", context, data_dict["id"])
+
+
+@tk.chained_auth_function
+@tk.auth_allow_anonymous_access
+def harvest_object_show(next_auth: AuthFunction, context: Context, data_dict: DataDict | None) -> AuthResult:
+    """Of our sources: whoever may see the dataset, or change the source; its content is all that was harvested."""
+    name = (data_dict or {}).get("id")
+    found = context["session"].get(HarvestObject, name) if name else None
+    if found is None or found.source is None or found.source.type != "dvc":
+        return next_auth(context, data_dict or {})
+    seen = _may("package_show", context, str(found.package_id)) if found.package_id else {"success": False}
+    return seen if seen["success"] else _may("harvest_source_update", context, str(found.harvest_source_id))
 
 
 def _may(action: str, context: Context, object_id: str) -> AuthResult:

@@ -176,6 +176,16 @@ def run_sort(value: str) -> str:
 
 
 @validator_args
+def field(not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory) -> Schema:
+    """A field of a dataset, or of one of its resources."""
+    return {
+        "id": [not_empty, unicode_safe],
+        "field": [not_empty, unicode_safe],
+        "resource": [default(""), unicode_safe],
+    }
+
+
+@validator_args
 def harvest_report(
     not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory, one_of: ValidatorFactory
 ) -> Schema:

@@ -53,6 +53,15 @@ def decide(source: str, id: str, decision: str) -> Response:  # noqa: A002 as ck
     return tk.redirect_to("harvester.job_show", source=source, id=id)
 
 
+@mlops_harvest.route("/dataset/<id>/field/<any(take,restore):decision>", endpoint="field", methods=["POST"])
+def field(id: str, decision: str) -> Response:  # noqa: A002
+    """Take what Git says for a field, or put back what a person had."""
+    told = {"take": tk._("The field says what Git says now."), "restore": tk._("The field is as it was.")}
+    values = {"id": id, "field": request.form.get("field", ""), "resource": request.form.get("resource", "")}
+    _allowed(lambda: tk.get_action(f"mlops_field_{decision}")({}, values), told[decision])
+    return tk.redirect_to("dataset.read", id=id)
+
+
 def _source(name: str) -> dict[str, Any]:
     found: dict[str, Any] = _allowed(lambda: tk.get_action("harvest_source_show")({}, {"id": name}))
     return found

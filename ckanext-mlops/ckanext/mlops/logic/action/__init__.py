@@ -2,6 +2,7 @@
 
 from ckanext.mlops.logic.action.access import mlops_access_ask, mlops_access_decide, mlops_access_list
 from ckanext.mlops.logic.action.datasets import mlops_dataset_load
+from ckanext.mlops.logic.action.fields import mlops_field_list, mlops_field_restore, mlops_field_take
 from ckanext.mlops.logic.action.files import mlops_audit_list, mlops_file_list, mlops_recipe_show
 from ckanext.mlops.logic.action.harvest import (
     mlops_harvest_approve,
@@ -27,6 +28,9 @@ __all__ = [
     "mlops_access_list",
     "mlops_audit_list",
     "mlops_dataset_load",
+    "mlops_field_list",
+    "mlops_field_restore",
+    "mlops_field_take",
     "mlops_file_list",
     "mlops_harvest_approve",
     "mlops_harvest_preview",
