@@ -57,7 +57,13 @@ def world(people, make_dataset):
     job = helpers.call_action("harvest_job_create", {"user": people.sysadmin.name}, source_id=source["id"], run=False)
     ids["JOB_ID"] = job["id"]
     ids["REPOSITORY_ID"] = naming.repository_slug("https://example.org/o/titanic.git")
-    row = {"id": ids["VERSION_ID"], "digest": "x", "commit": "c" * 40, "facts": {}}
+    facts = {"outs": [{"path": "data/train.csv", "hash": "a" * 32}]}
+    row = {
+        "id": ids["VERSION_ID"],
+        "digest": "x",
+        "commit": "c" * 40,
+        "facts": facts,
+    }
     versions.store(model.Session(), package["id"], [row])
     model.Session.add(
         Link(

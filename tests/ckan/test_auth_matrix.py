@@ -24,6 +24,7 @@ MATRIX = {
     "mlops_access_decide": (EDITORS, EDITORS),
     "mlops_access_list": (EDITORS, EDITORS),
     "mlops_audit_list": (EDITORS, EDITORS),
+    "mlops_content_check": (EDITORS, EDITORS),
     "mlops_dataset_load": (SIGNED_IN, SIGNED_IN),  # each dataset of it is checked by CKAN: test_upload.py
     "mlops_file_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_field_list": (EDITORS, EDITORS),
@@ -42,6 +43,7 @@ MATRIX = {
     "mlops_link_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_mlflow_sync": ({"sysadmin"}, {"sysadmin"}),
     "mlops_overview": (EVERYBODY, EVERYBODY),
+    "mlops_profile_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_recipe_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_repository_metrics": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_ref_list": (EVERYBODY, READERS_OF_PRIVATE),
@@ -99,7 +101,8 @@ class World:
         job = {"source_id": self.source["id"], "run": False}
         self.job = helpers.call_action("harvest_job_create", {"user": people.sysadmin.name}, **job)["id"]
         self.version = str(uuid.uuid4())
-        row = {"id": self.version, "digest": "x", "commit": "c" * 40, "facts": {}}
+        facts = {"outs": [{"path": "x.csv", "hash": "a" * 32}]}
+        row = {"id": self.version, "digest": "x", "commit": "c" * 40, "facts": facts}
         versions.store(model.Session(), self.package["id"], [row])
         model.Session.commit()
 
@@ -124,6 +127,7 @@ class World:
             "mlops_link_delete": {"id": self.new_link() if action == "mlops_link_delete" else ""},
             "mlops_mlflow_sync": {},
             "mlops_overview": {},
+            "mlops_profile_show": package | {"path": "x.csv"},
             "mlops_repository_show": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_repository_metrics": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_repository_push": {"id": self.source["id"], "records": {"schema": "ckan-mlops/read/1"}},
@@ -192,5 +196,6 @@ def test_what_does_not_exist_is_not_found(people, api, refused, action):
             after="x",
             grant=True,
             records="x",
+            path="x",
         )
     assert caught.value.status == 404

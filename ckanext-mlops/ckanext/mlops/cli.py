@@ -10,6 +10,7 @@ from typing import Any
 import click
 from ckan import model
 
+from ckanext.mlops.cli_look import look
 from ckanext.mlops.cli_mlflow import mlflow
 from ckanext.mlops.core.errors import MlopsError
 
@@ -21,6 +22,7 @@ def mlops() -> None:
     """Harvest DVC repositories, look at what a harvest would do, rebuild the lineage index."""
 
 
+mlops.add_command(look)
 mlops.add_command(mlflow)
 
 

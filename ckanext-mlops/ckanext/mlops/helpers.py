@@ -244,6 +244,20 @@ def mlops_other_items(resource: Mapping[str, Any], schema: Mapping[str, Any] | N
     )
 
 
+def mlops_profile(package: Mapping[str, Any], path: str, version: str = "") -> dict[str, Any] | None:
+    """What is known of a file's content, with the ``url`` that gives it; None when the reader may not know."""
+    try:
+        values = {"id": package["id"], "path": path, "version": version}
+        found: dict[str, Any] = tk.get_action("mlops_profile_show")({}, values)
+    except (tk.ObjectNotFound, tk.NotAuthorized, tk.ValidationError):
+        return None
+    resource = next((each for each in package.get("resources", ()) if each.get("dvc_path") == path), None)
+    if resource is not None:
+        query = {"version": version} if version else {}
+        found["url"] = tk.url_for("mlops_download.resource", id=package["id"], resource_id=resource["id"], **query)
+    return found
+
+
 def mlops_get_data(package: dict[str, Any], version: str, path: str) -> getting.GetData:
     """The box "Get this data" of a dataset, a version of it, or one path."""
     return getting.get_data(_context(), package, version, path)

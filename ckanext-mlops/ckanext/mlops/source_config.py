@@ -58,6 +58,7 @@ class SourceConfig:
     :param credential: name of a credential in the portal's configuration
     :param private_datasets: the datasets are seen by their organization only
     :param tags_added: CKAN tags, and ``groups_added`` CKAN groups, of every dataset
+    :param previews: a worker looks whether the files are in their storage, and makes previews of them
     :param mlflow_server: name of a server in the portal's configuration, ``mlflow_experiment`` a name on it
     """
 
@@ -74,6 +75,7 @@ class SourceConfig:
     webhook: str = ""
     push: bool = False
     credential: str = ""
+    previews: bool = False
     private_datasets: bool = False
     tags_added: tuple[str, ...] = ()
     groups_added: tuple[str, ...] = ()
@@ -230,4 +232,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "groups_added": _names,
     "mlflow_server": _name,
     "mlflow_experiment": _text,
+    "previews": _flag,
 }

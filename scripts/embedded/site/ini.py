@@ -19,7 +19,8 @@ TEMPLATE = Path(__file__).with_name("ckan.ini.template")
 PREFIX = "MLOPS_"
 PATIENCE = 2_000_000  # seconds; the most that a socket takes is 24 days
 PLUGINS = (
-    "mlops dvc_harvester harvest ckan_harvester scheming_datasets dcat structured_data activity text_view image_view"
+    "mlops mlops_preview dvc_harvester harvest ckan_harvester scheming_datasets dcat structured_data activity "
+    "text_view image_view"
 )
 
 

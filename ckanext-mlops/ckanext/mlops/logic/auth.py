@@ -146,6 +146,17 @@ def mlops_recipe_show(context: Context, data_dict: DataDict) -> AuthResult:
     return _may("package_show", context, data_dict["id"])
 
 
+def mlops_content_check(context: Context, data_dict: DataDict) -> AuthResult:
+    """Editors of the dataset."""
+    return _may("package_update", context, data_dict["id"])
+
+
+@tk.auth_allow_anonymous_access
+def mlops_profile_show(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may take the dataset's files: a profile shows parts of them."""
+    return _may("mlops_download", context, data_dict["id"])
+
+
 @tk.auth_allow_anonymous_access
 def mlops_download(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may see the dataset; of one whose files are given on request, its organization and who was granted."""

@@ -40,3 +40,14 @@ def audit_list(not_empty: Validator, unicode_safe: Validator, default: Validator
         "limit": [default(100), between(1, MAX_PAGE)],
         "offset": [default(0), between(0, 2**31 - 1)],
     }
+
+
+@validator_args
+def profile_show(not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory) -> Schema:
+    """``id`` of a dataset, ``path`` of a file, ``version`` and another one ``against`` it."""
+    return {
+        "id": [not_empty, unicode_safe],
+        "path": [not_empty, unicode_safe],
+        "version": [default(""), unicode_safe, at_most(MAX_TARGET)],
+        "against": [default(""), unicode_safe, at_most(MAX_TARGET)],
+    }

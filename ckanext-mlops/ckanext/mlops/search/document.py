@@ -66,6 +66,8 @@ def _facets(package: Mapping[str, Any], resources: list[dict[str, Any]], known: 
         "commit": [str(package.get("dvc_commit") or ""), *known.commits],
         "param": known.params,
         "label": known.labels,
+        # What files on request hold is for those who may take them.
+        "column": [] if package.get("data_access") == "on_request" else known.columns,
         "run": known.runs,
         "experiment": [str(package.get("mlflow_experiment") or ""), *known.experiments],
         "owner": [str(package.get("maintainer") or package.get("author") or "")],

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.tables import flatten
 from ckanext.mlops.model.tables import Experiment, Link, Version
+from ckanext.mlops.model.transfers import Content
 
 MAX_VERSIONS = 1000
 MAX_NUMBERS = 100
@@ -25,6 +26,7 @@ class Facts:
     :param hashes: of all versions' outputs
     :param numbers: metrics, then params, of the current version by full name, and by last part where that is unique
     :param params: of the current version, ``name=value``
+    :param columns: of the tables that a worker looked into
     :param committed: of the newest version, ISO 8601 with ``Z``
     """
 
@@ -36,6 +38,7 @@ class Facts:
     labels: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     experiments: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
     committed: str = ""
 
 
@@ -76,7 +79,17 @@ def facts(session: Session, package_id: str) -> Facts:
             result.runs.append(row.target)
         elif row.name:
             result.experiments.append(row.name)
+    result.columns = _columns(session, package_id, result.hashes)
     return result
+
+
+def _columns(session: Session, package_id: str, hashes: list[str]) -> list[str]:
+    """Names of the columns of its tables, of whatever version a worker looked at."""
+    names = sa.func.jsonb_path_query(Content.profile, sa.cast("$.columns[*].name", sa.dialects.postgresql.JSONPATH))
+    found = session.scalars(
+        sa.select(names.op("#>>")("{}")).where(Content.package_id == package_id, Content.hash.in_(hashes)).distinct()
+    )
+    return sorted(found)[:MAX_PARAMS]
 
 
 def _current(result: Facts, stage: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """All actions; each module holds those of one noun."""
 
 from ckanext.mlops.logic.action.access import mlops_access_ask, mlops_access_decide, mlops_access_list
+from ckanext.mlops.logic.action.contents import mlops_content_check, mlops_profile_show
 from ckanext.mlops.logic.action.datasets import mlops_dataset_load
 from ckanext.mlops.logic.action.fields import mlops_field_list, mlops_field_restore, mlops_field_take
 from ckanext.mlops.logic.action.files import mlops_audit_list, mlops_file_list, mlops_recipe_show
@@ -27,6 +28,7 @@ __all__ = [
     "mlops_access_decide",
     "mlops_access_list",
     "mlops_audit_list",
+    "mlops_content_check",
     "mlops_dataset_load",
     "mlops_field_list",
     "mlops_field_restore",
@@ -45,6 +47,7 @@ __all__ = [
     "mlops_overview",
     "mlops_preview_create",
     "mlops_preview_show",
+    "mlops_profile_show",
     "mlops_recipe_show",
     "mlops_ref_list",
     "mlops_repository_metrics",

@@ -1,0 +1,84 @@
+"""Actions on what is known of contents: are they in their storage, and what is in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckan.plugins import toolkit as tk
+from ckan.types import Context, DataDict
+
+from ckanext.mlops import looking, profiles
+from ckanext.mlops.logic import files, schema, schema_transfer
+from ckanext.mlops.logic.action.files import package_dict
+from ckanext.mlops.model import contents
+
+
+@tk.validate_action_data(schema.object_show)
+def mlops_content_check(context: Context, data_dict: DataDict) -> dict[str, Any]:
+    """Have a worker look whether the files of all versions of a dataset are in their storage, and make previews.
+
+    :param id: id or name of the dataset
+    :type id: string
+
+    Example::
+
+        curl -H "Authorization: $TOKEN" https://portal.example/api/3/action/mlops_content_check -d id=titanic-train
+
+    :returns: ``job``, the id of the background job
+    :rtype: dictionary
+    """
+    tk.check_access("mlops_content_check", context, data_dict)
+    package = package_dict(context, data_dict["id"])
+    job = tk.enqueue_job(looking.look, [package["id"]], title=f"Look at the files of {package['name']}")
+    return {"job": job.id}
+
+
+@tk.side_effect_free
+@tk.validate_action_data(schema_transfer.profile_show)
+def mlops_profile_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
+    """What is in a file at a version: columns of a table, a sample; and how its columns differ from another version's.
+
+    :param id: id or name of the dataset
+    :type id: string
+    :param path: of the file
+    :type path: string
+    :param version: a branch, tag, commit or version id (optional, default: the current version)
+    :type version: string
+    :param against: another version to compare the columns with (optional)
+    :type against: string
+
+    Example::
+
+        curl 'https://portal.example/api/3/action/mlops_profile_show?id=titanic-train&path=data/train.csv'
+
+    :returns: ``path``, ``hash``, ``state`` (``pushed``, ``missing``, ``unknown``; null when nobody looked),
+        ``checked``, ``profile`` (null when there is none) and ``difference``: ``name``, ``before`` and ``after`` of
+        each column that is not the same (null without ``against``, or when one of the two has no profile)
+    :rtype: dictionary
+    """
+    tk.check_access("mlops_profile_show", context, data_dict)
+    package = package_dict(context, data_dict["id"])
+    here = _one(context, package, data_dict["version"], data_dict["path"])
+    difference = None
+    if data_dict["against"]:
+        there = _one(context, package, data_dict["against"], data_dict["path"])
+        if here["profile"] and there["profile"]:
+            difference = profiles.difference(there["profile"], here["profile"])
+    return here | {"difference": difference}
+
+
+def _one(context: Context, package: dict[str, Any], version: str, path: str) -> dict[str, Any]:
+    there = files.at(context, package, version)
+    out = there.out(path)
+    if out is None or there.version is None:
+        raise tk.ObjectNotFound(tk._("This version has no such file"))
+    key = (path, contents.key(out))
+    # A step that goes on from another dataset has its older contents there.
+    row = contents.rows(there.version.package_id, [key]).get(key)
+    return {
+        "path": path,
+        "hash": key[1],
+        "state": row.state if row and row.checked else None,
+        "checked": f"{row.checked:%Y-%m-%dT%H:%M:%SZ}" if row and row.checked else None,
+        "profile": row.profile if row else None,
+    }
