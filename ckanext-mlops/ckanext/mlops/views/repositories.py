@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ckan.plugins import toolkit as tk
 from flask import Blueprint, request
 
-from ckanext.mlops.lineage_page import page
+from ckanext.mlops.lineage_page import page, words
 from ckanext.mlops.lineage_page.state import State
 from ckanext.mlops.views.lineage import refusals
 
@@ -17,8 +20,18 @@ def show(id: str) -> str:  # noqa: A002 as CKAN's routes
     """The page; its query is that of the lineage pages."""
     with refusals():
         repository = tk.get_action("mlops_repository_show")({}, {"id": id})
-        state = State.of(request.args, depth="1")
-        shown = page.template_data(
-            state, repository["id"], lambda query: str(tk.url_for("mlops_repository.show", id=id, **query))
-        )
+        shown = _pipeline(repository["id"])
     return str(tk.render("mlops/repository.html", {"repository": repository, "refs": repository["refs"], **shown}))
+
+
+def _pipeline(repository_id: str) -> dict[str, Any]:
+    """The graph; nothing for a repository whose datasets were entered by hand, without a harvest."""
+    state = State.of(request.args, depth="1")
+
+    def here(query: Mapping[str, str]) -> str:
+        return str(tk.url_for("mlops_repository.show", id=repository_id, **query))
+
+    try:
+        return page.template_data(state, repository_id, here)
+    except tk.ObjectNotFound:
+        return {"graph": None, "words": words}
