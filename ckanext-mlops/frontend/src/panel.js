@@ -45,7 +45,7 @@ function facts(node, words) {
   fact(words.hash, node.hash);
   fact(words.size, typeof node.size === "number" ? bytes(node.size) : "", false);
   fact(words.retired, node.retired, false);
-  fact(words.files, node.files || "", false);
+  if (node.kind === "dataset") fact(words.files, node.files || "", false);
   if (node.kind === "external") fact(words.address, node.name);
   fact(words.experiment, node.experiment, false);
   fact(words.status, node.status, false);

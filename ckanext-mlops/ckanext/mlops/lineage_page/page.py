@@ -32,6 +32,8 @@ def template_data(state: State, focus: str, here: Address) -> dict[str, Any]:
     """What the template ``mlops/snippets/lineage.html`` takes; ``here`` gives the page's own address for a query."""
     found = graph(state, focus)
     made_from, used_for = rows.steps(found, state.sort)
+    if not found["focus"]:  # of many starts, what is before one is behind another
+        made_from, used_for = rows.ordered([*made_from, *used_for], state.sort), []
     return {
         "graph": found,
         "state": state,

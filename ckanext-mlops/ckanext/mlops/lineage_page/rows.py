@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ckanext.mlops.lineage_page import words
-from ckanext.mlops.lineage_page.shown import starts
 
 MAX_ROWS = 500
 
@@ -45,20 +44,20 @@ NODE_COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
 def steps(graph: dict[str, Any], sort: str = "") -> tuple[list[Step], list[Step]]:
     """The connections: those among what the focus was made from, and all others; nearest first, or as ``sort`` says."""
     nodes = {node["id"]: node for node in graph["nodes"]}
-    begin = set(starts(graph))
+    begin = {node["id"] for node in graph["nodes"] if node["distance"] == 0}
     made_from: dict[tuple[str, str, str], Step] = {}
     used_for: dict[tuple[str, str, str], Step] = {}
     for edge in graph["edges"]:
         upstream, downstream = nodes[edge["upstream"]], nodes[edge["downstream"]]
         distance, rows = downstream["downstream_distance"] or downstream["distance"], used_for
         leads_here = downstream["id"] in begin or downstream["upstream_distance"] is not None
-        if leads_here and upstream["upstream_distance"] is not None:
-            distance, rows = upstream["upstream_distance"], made_from
+        if leads_here and (upstream["id"] in begin or upstream["upstream_distance"] is not None):
+            distance, rows = upstream["upstream_distance"] or 0, made_from
         key = (edge["upstream"], edge["downstream"], edge["origin"])
         row = rows.setdefault(key, Step(distance, upstream, downstream, edge["origin"], edge.get("total", 1)))
         row.change = row.change if row.change not in ("", "same") else edge.get("change", "")
         row.inputs.append(edge)
-    return _ordered(made_from.values(), sort), _ordered(used_for.values(), sort)
+    return ordered(made_from.values(), sort), ordered(used_for.values(), sort)
 
 
 def nodes(graph: dict[str, Any], sort: str = "") -> list[dict[str, Any]]:
@@ -68,7 +67,8 @@ def nodes(graph: dict[str, Any], sort: str = "") -> list[dict[str, Any]]:
     return sorted(found, key=column, reverse=sort.startswith("-"))
 
 
-def _ordered(rows: Iterable[Step], sort: str) -> list[Step]:
+def ordered(rows: Iterable[Step], sort: str) -> list[Step]:
+    """Rows, nearest first, or as ``sort`` says."""
     column = STEP_COLUMNS.get(sort.removeprefix("-"), STEP_COLUMNS["step"])
     found = sorted(rows, key=lambda row: (row.distance, row.upstream["title"], row.downstream["title"], row.origin))
     return sorted(found, key=column, reverse=sort.startswith("-"))
