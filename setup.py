@@ -58,7 +58,6 @@ setup(
         "ckan.plugins": [
             "mlops=ckanext.mlops.plugin:MlopsPlugin",
             "mlops_preview=ckanext.mlops.preview_view:PreviewView",
-            "mlops_preview=ckanext.mlops.preview_view:PreviewView",
             "dvc_harvester=ckanext.mlops.harvester:DvcHarvester",
         ],
         # Found by MLflow where models are trained; they import nothing of CKAN.
