@@ -49,6 +49,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 EXPERIMENTS, VERSIONS, MODELS, VALUES = 5, 50, 10, 10
 DATAHUB = "acryl-datahub[mlflow]"
+SCHEMA = '{"mlflow_colspec": [{"type": "double", "name": "x", "required": true}]}'
 RECIPE = """
 source: {{type: mlflow, config: {{tracking_uri: "{uri}", materialize_dataset_inputs: false}}}}
 sink: {{type: file, config: {{filename: "{file}"}}}}
@@ -84,7 +85,9 @@ def fill(store: str, runs: int) -> None:
             for place in range(1 + len(made) % 2):
                 data = chance.randrange(40)
                 source = json.dumps({"uri": f"data/set{data}.csv"})
-                dataset = Dataset(f"set{data}", _digest("data", data)[:32], "local", source)
+                dataset = Dataset(
+                    f"set{data}", _digest("data", data)[:32], "local", source, SCHEMA, '{"num_rows": 1000}'
+                )
                 context = "training" if place == 0 else "evaluation"
                 inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
             client.log_inputs(run.info.run_id, datasets=inputs)

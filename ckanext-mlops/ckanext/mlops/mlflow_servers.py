@@ -108,7 +108,7 @@ def client(name: str, *, interactive: bool = False) -> Reader:
 
 def _option(name: str, option: str) -> str:
     key = f"{PREFIX}.{name}.{option}"
-    return str(os.environ.get(_variable(key)) or tk.config.get(key) or "").strip()
+    return str(os.environ.get(_variable(key)) or tk.config.get(key, "") or "").strip()
 
 
 def _whole(option: str) -> list[str]:

@@ -187,6 +187,19 @@ def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones(stand):
         list(client_of(stand, max_bytes=3_000).runs(["1"]))
 
 
+def test_a_page_that_takes_too_long_is_asked_for_in_smaller_ones(stand):
+    sizes = []
+
+    def slow(handler):
+        sizes.append(json.loads(stand.requests[-1][2])["max_results"])
+        time.sleep(1.5 if sizes[-1] > 100 else 0)
+        stand.reply(handler, 200, page(*[RUN] * 2))
+
+    stand.answer = slow
+    assert len(list(client_of(stand, timeout=0.5).runs(["1"]))) == 2
+    assert sizes == [1000, 250, 62]
+
+
 def test_a_compressed_bomb_is_stopped(stand):
     bomb = gzip.compress(bytes(200_000_000))
     stand.answer = lambda handler: stand.reply(handler, 200, bomb, Content_Encoding="gzip")

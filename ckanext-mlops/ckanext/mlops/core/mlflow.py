@@ -62,6 +62,7 @@ T = TypeVar("T")
 
 _API = "/api/2.0/mlflow/"
 _MAX_PAGES = 100_000
+_SMALL_PAGE = 25
 _RETRIED = {429, 500, 502, 503, 504}
 
 
@@ -192,6 +193,10 @@ class Reader(Protocol):
 
 class _TooLarge(MlflowError):
     """One answer is over the server's ``max_bytes``."""
+
+
+class _TooSlow(MlflowUnavailable):
+    """No answer in time."""
 
 
 class _Missing(MlflowError):
@@ -336,6 +341,12 @@ class MlflowClient:
                     raise
                 size = max(1, size // 8)
                 continue
+            except _TooSlow:
+                # A busy server needs long for a thousand runs; it may have the time for a few.
+                if size <= _SMALL_PAGE or not self._retries:
+                    raise
+                size = max(_SMALL_PAGE, size // 4)
+                continue
             items = data.get(key, [])
             if not isinstance(items, list):
                 raise self._nonsense()
@@ -372,8 +383,9 @@ class MlflowClient:
         for attempt in range(1, attempts + 1):
             try:
                 return self._attempt(method, path, arguments)
-            except MlflowUnavailable:
-                if attempt == attempts:
+            except MlflowUnavailable as error:
+                large = isinstance(error, _TooSlow) and arguments.get("max_results", 0) > _SMALL_PAGE
+                if attempt == attempts or large:
                     raise
                 self._sleep(0.3 * 2**attempt)
         raise AssertionError  # pragma: no cover - the loop returns or raises
@@ -415,7 +427,7 @@ class MlflowClient:
                 f"see the options ca_bundle and client_cert."
             ) from None
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-            raise MlflowUnavailable(
+            raise _TooSlow(
                 f"MLflow server {server.name}: no answer within {server.timeout:g} s; try again later."
             ) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):

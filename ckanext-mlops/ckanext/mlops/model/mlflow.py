@@ -200,8 +200,8 @@ def sync_began(session: Session, name: str, now: datetime.datetime) -> None:
 
 
 def ask_for_sync(session: Session, name: str, now: datetime.datetime) -> None:
-    """Note that somebody wants the server to be read again."""
-    row = {"name": name, "checked": now, "error": "", "wanted": now}
+    """Note that somebody wants the server to be read again. One that was never asked is as good as asked long ago."""
+    row = {"name": name, "checked": naive("1970-01-01T00:00:00Z"), "error": "", "wanted": now}
     upsert(session, ServerState, [row], keep=("checked", "error"))
 
 
