@@ -253,6 +253,16 @@ def test_too_many_stages(repo: Any) -> None:
     assert [stage.address for stage in snapshot.stages] == ["good.dvc"]
 
 
+def test_a_hundred_thousand_stages_are_refused_in_bounded_time(repo: Any) -> None:
+    lock = "schema: '2.0'\nstages:\n" + "".join(f"  s{number}:\n    cmd: x\n" for number in range(100_000))
+    repo.commit({**GOOD, "dvc.lock": lock, "dvc.yaml": "stages: {}\n"}, tag="lock")
+    pipeline = "stages:\n" + "".join(f"  s{number}: {{cmd: x}}\n" for number in range(100_000))
+    repo.commit({"dvc.lock": None, "dvc.yaml": pipeline}, tag="yaml")
+    for snapshot in repo.read():
+        assert any("more than 20000 stages" in problem.message for problem in snapshot.problems)
+        assert "good.dvc" in {stage.address for stage in snapshot.stages}
+
+
 def test_the_time_limit(repo: Any) -> None:
     for number in range(40):
         repo.commit({f"f{number}": "x"}, tag=f"t{number}")

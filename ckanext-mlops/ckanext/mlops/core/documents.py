@@ -59,6 +59,10 @@ class _Unusual(Exception):
     """The text cannot be cut safely."""
 
 
+class _TooMany(Exception):
+    """There are more lines that start a stage than the limit allows."""
+
+
 class DocumentParser:
     """Parses files and remembers their blocks.
 
@@ -87,6 +91,8 @@ class DocumentParser:
             raise ContentError(f"more than {self.limits.lines} lines (limit: lines)", remedy="split the file")
         try:
             return self._by_blocks(text)
+        except _TooMany:
+            raise self._too_many() from None
         except (_Unusual, ContentError):
             return self.parse_whole(text)
 
@@ -123,9 +129,12 @@ class DocumentParser:
 
     def _count(self, blocks: dict[str, Block]) -> None:
         if len(blocks) > self.limits.stages:
-            raise ContentError(
-                f"more than {self.limits.stages} stages (limit: stages)", remedy="split the pipeline into folders"
-            )
+            raise self._too_many()
+
+    def _too_many(self) -> ContentError:
+        return ContentError(
+            f"more than {self.limits.stages} stages (limit: stages)", remedy="split the pipeline into folders"
+        )
 
     def _sections(self, text: str) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -160,6 +169,8 @@ class DocumentParser:
         indent = len(first[1])
         # Every line that is not indented deeper than the stages' names; it must be such a name.
         cuts = [match.end() for match in _line_starts(indent).finditer(text, start - 1, end)]
+        if len(cuts) > self.limits.stages:
+            raise _TooMany  # before any of them is parsed, by whatever way
         line = text.count("\n", 0, start) + 1
         at = start
         cuts.append(end)
