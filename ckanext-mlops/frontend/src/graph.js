@@ -98,6 +98,7 @@ function around(points) {
  * apart must not be what is cut off. Of a path, the end tells most.
  */
 export function lines(node) {
+  if (node.kind === "run") return [node.title, node.experiment || node.name];
   const [, project, step] = /^(.+): (.+)$/s.exec(node.title) ?? [];
   if (step) return [step, project];
   if (node.path && node.path === node.title && node.path.includes("/")) {

@@ -8,7 +8,7 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 
 from ckanext.mlops.lineage_page import rows, words
-from ckanext.mlops.lineage_page.shown import Graph, shown
+from ckanext.mlops.lineage_page.shown import Graph, keyed, shown
 from ckanext.mlops.lineage_page.state import State
 from ckanext.mlops.logic.schema import MAX_DEPTH
 
@@ -21,10 +21,15 @@ def graph(state: State, focus: str) -> Graph:
 
     :raises ckan.logic.ActionError: as the actions do
     """
-    found = shown(state, focus, lambda start, **changes: _ask(state, start, **changes))
+    return dressed(shown(state, focus, lambda start, **changes: _ask(state, start, **changes)))
+
+
+def dressed(found: Graph) -> Graph:
+    """A graph of the actions, its nodes with keys and addresses."""
+    keyed(found)
     resources = {edge["upstream"]: edge["resource"] for edge in found["edges"] if edge.get("resource")}
     for node in found["nodes"]:
-        _address(node, resources.get(node["id"]))
+        _address(node, node.get("resource") or resources.get(node["id"]))
     return found
 
 

@@ -33,7 +33,7 @@ def keyed(graph: Graph) -> Graph:
     """``graph``, its nodes with their keys."""
     for node in graph["nodes"]:
         node["key"] = node_key(node["id"])
-        node["folded"] = []
+        node.setdefault("folded", [])
     return graph
 
 

@@ -57,8 +57,13 @@ def data(form: str) -> Response:
     write, media_type, suffix = export.FORMATS[form]
     focus = next((node["name"] for node in graph["nodes"] if node["id"] == graph["focus"]), "")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", focus)[:80].strip("-.") or "graph"
-    answer = Response(write(graph), content_type=f"{media_type}; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="lineage-{name}.{suffix}"'
+    return file_answer(write(graph), media_type, f"lineage-{name}.{suffix}")
+
+
+def file_answer(text: str, media_type: str, name: str) -> Response:
+    """A file to save."""
+    answer = Response(text, content_type=f"{media_type}; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
 
 
