@@ -29,6 +29,7 @@ def test_every_option_is_accepted() -> None:
         "push": True,
         "previews": True,
         "webhook": "lab",
+        "mail_reports": True,
         "credential": "lab-github",
         "private_datasets": True,
         "tags_added": ["titanic", "open data"],

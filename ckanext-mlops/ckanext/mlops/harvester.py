@@ -16,7 +16,7 @@ from ckanext.harvest import queue
 from ckanext.harvest.harvesters.base import HarvesterBase
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
 
-from ckanext.mlops import batches, follow, gather, memory, triggers, watch
+from ckanext.mlops import batches, follow, gather, memory, source_form, triggers, watch
 from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.source_config import ConfigError
@@ -62,10 +62,11 @@ class DvcHarvester(HarvesterBase):
         }
 
     def validate_config(self, config: str | None) -> str | None:
-        """The configuration as it was given, when every option in it is right.
+        """The configuration as it was given, or by the fields of the form, when every option in it is right.
 
         :raises ConfigError: naming the option, the fault and the remedy
         """
+        config = source_form.sent(config)
         gather.configuration(config)
         return config
 

@@ -12,7 +12,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from ckanext.harvest.model import HarvestSource
 
-from ckanext.mlops import getting, mlflow_servers
+from ckanext.mlops import getting, mlflow_servers, source_form
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
 from ckanext.mlops.logic.reader import Reader
@@ -138,6 +138,22 @@ def mlops_fields(package: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not package.get("dvc_repository") or not tk.h.check_access("package_update", {"id": package["id"]}):
         return []
     return cast("list[dict[str, Any]]", tk.get_action("mlops_field_list")({}, {"id": package["id"]})["results"])
+
+
+def mlops_source_form(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a harvest source's form. ``own``: the source is there already, and one of ours."""
+    source = model.Session.get(HarvestSource, data["id"]) if data.get("id") else None
+    own = source is not None and str(source.type) == "dvc"
+    shown = source_form.values(data, str(source.config or "") if source is not None and own else None)
+    groups = source_form.groups()
+    fields = [each for _, members in groups for each in members]
+    return {
+        "own": own,
+        "groups": groups,
+        "problems": source_form.problems(data),
+        "fields": {each.name: shown.get(each.name, "") for each in fields},
+        "choices": {each.name: sorted(each.choices()) for each in fields if each.choices is not None},
+    }
 
 
 def mlops_is_dvc_source(source_id: str | None) -> bool:

@@ -54,6 +54,7 @@ class SourceConfig:
     :param remote: name of the DVC remote that storage addresses lead to, in place of the default one
     :param webhook: name of a secret in the portal's configuration; who has it may ask for a harvest
     :param push: the repository is not fetched; somebody who can reach it sends its records (``ckan-mlops push``)
+    :param mail_reports: whoever created the source gets the report of each harvest that wrote something or failed
     :param approval: a harvest writes nothing until a person approved its plan
     :param credential: name of a credential in the portal's configuration
     :param private_datasets: the datasets are seen by their organization only
@@ -74,6 +75,7 @@ class SourceConfig:
     approval: bool = False
     webhook: str = ""
     push: bool = False
+    mail_reports: bool = False
     credential: str = ""
     previews: bool = False
     private_datasets: bool = False
@@ -226,6 +228,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "approval": _flag,
     "webhook": _name,
     "push": _flag,
+    "mail_reports": _flag,
     "credential": _name,
     "private_datasets": _flag,
     "tags_added": _texts,
