@@ -20,6 +20,7 @@ from ckanext.mlops.core.errors import MlflowError
 from ckanext.mlops.core.mlflow import MlflowClient, Reader, Server
 from ckanext.mlops.core.mlflow_files import FileStore
 from ckanext.mlops.core.mlflow_folder import LocalTree
+from ckanext.mlops.mlflow_committed import CommittedTree
 
 PREFIX = "ckanext.mlops.mlflow"
 #: Seconds that a person waits for MLflow in a page or an API call.
@@ -54,7 +55,7 @@ def server(name: str) -> Server:
             f"MLflow server '{name[:60]}': a name in {PREFIX}.servers is made of lower-case letters, digits, - and _."
         )
     uri, folder = _option(name, "uri"), _folder(name)
-    if not uri and not folder:
+    if not uri and not folder and not _option(name, "repository"):
         raise NotConfigured(
             f"MLflow server {name}: the option {PREFIX}.{name}.uri is not set (nor {PREFIX}.{name}.folder)."
         )
@@ -73,6 +74,7 @@ def server(name: str) -> Server:
             timeout=_parsed(name, "timeout", _positive, 20.0),
             max_bytes=_parsed(name, "max_bytes", int, 64 * 1024**2),
             folder=folder,
+            repository=_option(name, "repository"),
         )
     except NotConfigured:
         raise
@@ -101,6 +103,16 @@ def client(name: str, *, interactive: bool = False) -> Reader:
     found = server(name)
     if found.folder:
         return FileStore(LocalTree(found.folder), name)
+    if found.repository:
+        tree = CommittedTree(
+            name,
+            found.repository,
+            _option(name, "revision"),
+            _option(name, "path") or "mlruns",
+            _option(name, "credential"),
+            fetch=not interactive,
+        )
+        return FileStore(tree, name)
     if interactive:
         return MlflowClient(replace(found, timeout=min(found.timeout, INTERACTIVE_TIMEOUT)), retries=0)
     return MlflowClient(found)

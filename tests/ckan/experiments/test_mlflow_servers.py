@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import subprocess
 
 import pytest
 from ckan.plugins import toolkit as tk
@@ -143,3 +144,28 @@ def test_a_file_store_outside_of_the_roots_is_refused(configure, tmp_path, monke
     with pytest.raises(mlflow_servers.NotConfigured, match="is below none of") as caught:
         mlflow_servers.client("files")
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_store_that_is_committed_in_a_repository_is_a_server_too(
+    api, people, dataset, configure, file_store, sync, tmp_path, monkeypatch
+):
+    work = file_store.parents[2]
+    git = ["git", "-C", str(work), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (
+        ["init", "-q", "-b", "main"],
+        ["checkout", "-q", "-b", "mlflow"],
+        ["add", "."],
+        ["commit", "-qm", "x"],
+    ):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setitem(tk.config, "ckanext.mlops.repository.roots", [str(tmp_path)])
+    monkeypatch.setitem(tk.config, "ckanext.mlops.repository.mirrors", str(tmp_path / "mirrors"))
+    configure("committed", repository=work.as_uri(), revision="mlflow")
+    health = {server["name"]: server for server in api("mlops_server_list", people.member)}["committed"]
+    assert (health["healthy"], "run a sync" in health["detail"]) == (False, True)
+    report = sync("committed")
+    assert (report["errors"], report["experiments"], report["runs"]) == ([], 1, 1)
+    made = api("mlops_link_create", people.editor, id="titanic", server="committed", kind="run", target="abc")
+    assert (made["run"]["metrics"], made["stale"], made["page"]) == ({"acc": 0.75}, "", None)
+    configure("committed", revision="nowhere")
+    assert "no branch or tag nowhere" in sync("committed")["errors"][0]

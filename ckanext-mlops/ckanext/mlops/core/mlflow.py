@@ -72,6 +72,7 @@ class Server:
 
     :param uri: address that this machine uses, with the path prefix if there is one, without credentials
     :param folder: of a file store, in place of ``uri``; nothing answers for it, and it has no pages
+    :param repository: address of the repository that the file store is committed in
     :param public_url: address for people's browsers; that of ``uri`` when empty
     :param ca_bundle: certificates to trust in place of the system's
     :param client_cert: PEM file of a client certificate, ``client_key`` its key when that is a file of its own
@@ -93,9 +94,10 @@ class Server:
     timeout: float = 20.0
     max_bytes: int = 64 * 1024**2
     folder: Path | None = field(default=None, repr=False)
+    repository: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        addresses = [] if self.folder else [("uri", self.uri)]
+        addresses = [] if self.folder or self.repository else [("uri", self.uri)]
         for option, text in [*addresses, *([("public_url", self.public_url)] if self.public_url else [])]:
             try:
                 parts = urlsplit(text)

@@ -76,7 +76,9 @@ class FileStore:
         try:
             if self.tree.folders(""):
                 return Health(self.name, "ok")
-            detail = f"MLflow file store {self.name}: there is no experiment in it; check the option folder."
+            detail = f"MLflow file store {self.name}: there is no experiment in it; check the option folder or path."
+        except MlflowError as error:
+            detail = str(error)
         except OSError:
             detail = (
                 f"MLflow file store {self.name}: the folder cannot be read; check the option folder and its rights."
