@@ -1,7 +1,7 @@
 """How fast an MLflow server comes into the catalog, what a sync costs when nothing changed, and what memory it takes.
 
     python benchmarks/mlflow_sync.py            1,000 runs, 3 rounds; 100,000 runs of a stand-in (about 15 minutes)
-    python benchmarks/mlflow_sync.py --small    200 runs, 1 round, 10,000 runs; DataHub only where it was installed before
+    python benchmarks/mlflow_sync.py --small    200 runs, 1 round, 10,000 runs; DataHub where it is installed already
 
 MLflow's own server, with SQLite behind it, holds 5 experiments of 200 runs (10 params, 10 metrics, inputs, tags) and 50
 model versions. CKAN with its PostgreSQL is started beside it. Each round measures in turn, on the same server:
