@@ -86,7 +86,9 @@ def uploads(one: Portal, folder: Path, token: str, count: int, rounds: int) -> t
             else:
                 command = [str(BIN / "ckan-mlops"), "upload", str(table), "-p", "2", "-q", "-r", one.url, "-a", token]
             begin = time.monotonic()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            # ckanapi starts its workers by their name.
+            path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PATH": path})
             seconds.append(time.monotonic() - begin)
             found = one.action("package_search", fq=f"name:{prefix}*", rows=0)["count"]
             assert found == count, f"{name}: {found} of {count} datasets are there"
