@@ -148,8 +148,7 @@ def test_values_that_only_the_remote_holds(asked: tuple[Snapshot, Stores]) -> No
 def test_nobody_is_asked_unless_the_operator_says_where(asked: tuple[Snapshot, Stores]) -> None:
     snapshot, stores = asked
     assert {item.state for item in Stores({}).presence(snapshot)} == {"unknown"}
-    unread = Stores({}).with_values(snapshot)
-    assert {metric.state for stage in unread.stages for metric in stage.metrics} == {"not-in-git"}
+    assert Stores({}).with_values(snapshot) == snapshot
     few = Stores(stores.settings, most=1)
     assert [item.state for item in few.presence(snapshot)].count("unknown") == 3
 
@@ -177,6 +176,19 @@ def test_what_the_remote_has_must_be_what_git_names(
     assert (metric.state, "something else" in metric.detail) == ("not-in-git", True)
     with pytest.raises(StorageError, match="not the one that Git names"):
         stores.manifest(output(snapshot, "images"), snapshot.remotes)
+
+
+def test_what_no_remote_should_have(repo: Any) -> None:
+    pointer = "outs:\n- {path: %s, md5: %s, hash: md5%s}\n"
+    repo.commit(
+        {
+            "a.dvc": pointer % ("a", "a" * 32, ""),
+            "b.dvc": pointer % ("b", "b" * 32, ", push: false"),
+            "c.dvc": pointer % ("c", "c" * 32, "") + "deps:\n- {path: c, repo: {url: https://x.org/y, rev_lock: z}}\n",
+        }
+    )
+    (found,) = stores_of([]).presence(repo.snapshot())
+    assert (found.path, found.state, found.detail) == ("a", "unknown", "the repository names no remote for it")
 
 
 def test_a_folder_that_lost_a_file_is_missing(

@@ -84,7 +84,13 @@ class Stores:
 
     def presence(self, snapshot: Snapshot) -> Iterator[Presence]:
         """Of every output of a snapshot that a remote should have; nothing is downloaded but lists of folders."""
-        outs = [out for stage in snapshot.stages for out in stage.outs if out.storage and out.hash]
+        outs = [
+            out
+            for stage in snapshot.stages
+            if stage.kind not in ("import", "lfs")  # the remotes of another repository, an LFS server
+            for out in stage.outs
+            if out.hash and out.cached and out.pushed
+        ]
         jobs = ((out, self._place(out, snapshot.remotes)) for out in outs[: self.most])
         with ThreadPoolExecutor(_THREADS) as pool:
             yield from pool.map(lambda job: self._presence(*job), list(jobs))
@@ -137,7 +143,7 @@ class Stores:
 
     def _value(self, metric: Metric, outs: Mapping[str, Output], remotes: Sequence[Remote]) -> Metric:
         out = outs.get(metric.file)
-        if metric.state != "not-in-git" or out is None or not out.storage or out.is_dir:
+        if metric.state != "not-in-git" or out is None or out.is_dir or out.remote not in self.settings:
             return metric
         try:
             data = self.content(out, remotes, self.limits.value_bytes)
@@ -150,6 +156,8 @@ class Stores:
 
     def _place(self, out: Output, remotes: Sequence[Remote]) -> _Place | str:
         """Where an output is, or why that is not known."""
+        if not out.storage:
+            return "the repository names no remote for it"
         settings = self.settings.get(out.remote)
         if settings is None:
             return f"nobody said how to read the remote '{out.remote}'"
