@@ -13,7 +13,7 @@ from ckan import logic, model
 from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.model import Link, versions
+from ckanext.mlops.model import Experiment, Link, LinkHint, RegisteredModel, versions
 from ckanext.mlops.model.transfers import AccessRequest
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
@@ -56,6 +56,7 @@ def world(people, make_dataset):
     )
     job = helpers.call_action("harvest_job_create", {"user": people.sysadmin.name}, source_id=source["id"], run=False)
     ids["JOB_ID"] = job["id"]
+    ids["HINT_ID"] = str(uuid.uuid4())
     ids["REPOSITORY_ID"] = naming.repository_slug("https://example.org/o/titanic.git")
     facts = {"outs": [{"path": "data/train.csv", "hash": "a" * 32}]}
     row = {
@@ -65,16 +66,15 @@ def world(people, make_dataset):
         "facts": facts,
     }
     versions.store(model.Session(), package["id"], [row])
-    model.Session.add(
-        Link(
-            id=ids["LINK_ID"],
-            package_id=package["id"],
-            server="lab",
-            kind="run",
-            target=ids["RUN_ID"],
-            relation="used",
-            created=datetime.datetime(2026, 1, 1),  # noqa: DTZ001 naive UTC, as CKAN stores it
-        )
+    tie = {"package_id": package["id"], "server": "lab", "kind": "run", "relation": "used"}
+    tie["created"] = datetime.datetime(2026, 1, 1)  # noqa: DTZ001 naive UTC, as CKAN stores it
+    model.Session.add_all(
+        [
+            Link(id=ids["LINK_ID"], target=ids["RUN_ID"], **tie),
+            LinkHint(id=ids["HINT_ID"], target=uuid.uuid4().hex, state="candidate", **tie),
+            Experiment(server="lab", experiment_id="1", name="survival"),
+            RegisteredModel(server="lab", name="forest"),
+        ]
     )
     model.Session.commit()
     return ids
@@ -91,6 +91,7 @@ def test_the_examples_work(world, people, api, refused, action):
         nothing = "is refused|Nothing of this harvest waits|Only a harvest that is finished|fetches its"
         outside = {
             "server": "No MLflow server named",
+            "links": "No MLflow server named",
             "field": "there is nothing",
             "id": nothing,
             "__type": "Validation Error",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import uuid
 
 import pytest
@@ -10,7 +11,7 @@ from ckan import authz, logic, model
 from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.model import Link, versions
+from ckanext.mlops.model import Experiment, Link, LinkHint, ModelVersion, RegisteredModel, Run, versions
 from ckanext.mlops.model.transfers import AccessRequest
 
 READERS_OF_PRIVATE = {"member", "editor", "admin", "sysadmin"}
@@ -37,11 +38,22 @@ MATRIX = {
     "mlops_harvest_revert": (EDITORS, EDITORS),
     "mlops_preview_create": (EDITORS, EDITORS),
     "mlops_preview_show": (EDITORS, EDITORS),
+    "mlops_experiment_list": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_experiment_show": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_leaderboard": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_lineage_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_link_create": (EDITORS, EDITORS),
+    "mlops_link_create_many": (EDITORS, EDITORS),
     "mlops_link_delete": (EDITORS, EDITORS),
+    "mlops_link_hint_accept": (EDITORS, EDITORS),
+    "mlops_link_hint_dismiss": (EDITORS, EDITORS),
+    "mlops_link_hint_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_link_list": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_link_show": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_link_update": (EDITORS, EDITORS),
     "mlops_mlflow_sync": ({"sysadmin"}, {"sysadmin"}),
+    "mlops_model_lineage": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_model_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_overview": (EVERYBODY, EVERYBODY),
     "mlops_profile_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_recipe_show": (EVERYBODY, READERS_OF_PRIVATE),
@@ -50,13 +62,19 @@ MATRIX = {
     "mlops_repository_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_repository_push": (EDITORS, EDITORS),
     "mlops_run_list": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_run_search": (EDITORS | {"outsider"}, EDITORS | {"outsider"}),
     "mlops_server_list": (SIGNED_IN, SIGNED_IN),
     "mlops_version_diff": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_version_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_version_show": (EVERYBODY, READERS_OF_PRIVATE),
 }
 #: To whom sees nothing of it there is no such repository.
-HIDING = {"mlops_repository_metrics", "mlops_repository_show"}
+HIDING = {
+    "mlops_experiment_show",
+    "mlops_model_lineage",
+    "mlops_repository_metrics",
+    "mlops_repository_show",
+}
 #: They take no arguments, and need no schema.
 WITHOUT_ARGUMENTS = {"mlops_server_list"}
 
@@ -104,6 +122,15 @@ class World:
         facts = {"outs": [{"path": "x.csv", "hash": "a" * 32}]}
         row = {"id": self.version, "digest": "x", "commit": "c" * 40, "facts": facts}
         versions.store(model.Session(), self.package["id"], [row])
+        self.new_link("r1")
+        model.Session.add_all(
+            [
+                Experiment(server="lab", experiment_id="1", name="survival"),
+                Run(server="lab", run_id="r1", experiment_id="1", facts={}),
+                RegisteredModel(server="lab", name="forest"),
+                ModelVersion(server="lab", name="forest", version="1", run_id="r1"),
+            ]
+        )
         model.Session.commit()
 
     def arguments(self, action):
@@ -123,8 +150,16 @@ class World:
             "mlops_harvest_revert": {"id": self.job},
             "mlops_preview_create": {"id": self.source["id"]},
             "mlops_preview_show": {"id": self.source["id"]},
+            "mlops_experiment_show": {"server": "lab", "name": "1"},
             "mlops_link_create": package | {"server": "nowhere", "target": "x"},
+            "mlops_link_create_many": {"links": json.dumps([package | {"server": "nowhere", "target": "x"}])},
             "mlops_link_delete": {"id": self.new_link() if action == "mlops_link_delete" else ""},
+            "mlops_link_hint_accept": {"id": self.new_hint() if action == "mlops_link_hint_accept" else ""},
+            "mlops_link_hint_dismiss": {"id": self.new_hint() if action == "mlops_link_hint_dismiss" else ""},
+            "mlops_link_show": {"id": self.new_link() if action == "mlops_link_show" else ""},
+            "mlops_link_update": {"id": self.new_link() if action == "mlops_link_update" else ""},
+            "mlops_model_lineage": {"server": "lab", "name": "forest"},
+            "mlops_run_search": {"server": "nowhere"},
             "mlops_mlflow_sync": {},
             "mlops_overview": {},
             "mlops_profile_show": package | {"path": "x.csv"},
@@ -145,19 +180,26 @@ class World:
         model.Session.commit()
         return request.id
 
-    def new_link(self):
-        link = Link(
+    def new_link(self, target=""):
+        return self._new(Link, target)
+
+    def new_hint(self):
+        return self._new(LinkHint, state="candidate")
+
+    def _new(self, table, target="", **values):
+        row = table(
             id=str(uuid.uuid4()),
             package_id=self.package["id"],
             server="lab",
             kind="run",
-            target=str(uuid.uuid4()),
+            target=target or str(uuid.uuid4()),
             relation="used",
             created=datetime.datetime(2026, 1, 1),  # noqa: DTZ001 naive UTC, as CKAN stores it
+            **values,
         )
-        model.Session.add(link)
+        model.Session.add(row)
         model.Session.commit()
-        return link.id
+        return row.id
 
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
@@ -181,21 +223,16 @@ def test_the_matrix(people, make_dataset, api, refused, private):
 
 
 @pytest.mark.parametrize(
-    "action", sorted(set(MATRIX) - {"mlops_dataset_load", "mlops_mlflow_sync", "mlops_overview", "mlops_server_list"})
+    "action",
+    sorted(
+        set(MATRIX)
+        - {"mlops_dataset_load", "mlops_link_create_many", "mlops_mlflow_sync", "mlops_overview"}
+        - {"mlops_run_search", "mlops_server_list"}
+    ),
 )
 def test_what_does_not_exist_is_not_found(people, api, refused, action):
+    nothing = {"id": "nothing-of-that-name", "name": "nothing-of-that-name", "before": "x", "after": "x"}
+    more = {"field": "x", "grant": True, "records": "x", "path": "x"}
     with pytest.raises(refused) as caught:
-        api(
-            action,
-            people.sysadmin,
-            id="nothing-of-that-name",
-            server="lab",
-            target="x",
-            field="x",
-            before="x",
-            after="x",
-            grant=True,
-            records="x",
-            path="x",
-        )
+        api(action, people.sysadmin, server="lab", target="x", **more, **nothing)
     assert caught.value.status == 404

@@ -11,6 +11,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context
 
 NEW_LINK = "new mlflow link"
+CHANGED_LINK = "changed mlflow link"
 DELETED_LINK = "deleted mlflow link"
 TOOK_FIELD = "took field from git"
 RESTORED_FIELD = "restored field"
@@ -22,7 +23,7 @@ def register() -> None:
         return
     from ckanext.activity.logic import validators  # type: ignore[import-untyped]
 
-    types = dict.fromkeys((NEW_LINK, DELETED_LINK, TOOK_FIELD, RESTORED_FIELD), "package_id_exists")
+    types = dict.fromkeys((NEW_LINK, CHANGED_LINK, DELETED_LINK, TOOK_FIELD, RESTORED_FIELD), "package_id_exists")
     validators.VALIDATORS_PACKAGE_ACTIVITY_TYPES.update(types)
     validators.object_id_validators.update(types)
 

@@ -13,7 +13,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError, HarvestSource
 
-from ckanext.mlops import batches, memory
+from ckanext.mlops import batches, memory, mlflow_links
 from ckanext.mlops.catalog.plan import KINDS, Change
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import MlopsError
@@ -101,6 +101,7 @@ def harvest(source: HarvestSource, *, progress: Progress, step: Step) -> Report:
     prepared = _gather(job_id, progress)
     _import(job_id, step)
     _finish(source_id)
+    progress(mlflow_links.after_harvest(model.Session(), source_id).summary())
     return _report(job_id, prepared)
 
 

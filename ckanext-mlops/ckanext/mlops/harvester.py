@@ -16,7 +16,7 @@ from ckanext.harvest import queue
 from ckanext.harvest.harvesters.base import HarvesterBase
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
 
-from ckanext.mlops import batches, follow, gather, memory, source_form, triggers, watch
+from ckanext.mlops import batches, follow, gather, memory, mlflow_links, source_form, triggers, watch
 from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.source_config import ConfigError
@@ -85,7 +85,12 @@ class DvcHarvester(HarvesterBase):
 
     def gather_stage(self, harvest_job: HarvestJob) -> list[str]:
         """Ids of the harvest objects that the queue is to hand to workers; each brings others of the job along."""
-        return self.gather_prepared(harvest_job)[1]
+        source_id = str(harvest_job.source_id)
+        prepared, ids = self.gather_prepared(harvest_job)
+        if prepared is not None and prepared.reading is not None and not ids:
+            # A commit that changes no dataset still says what came after a run.
+            self._look_for_runs(source_id)
+        return ids
 
     def gather_prepared(
         self, harvest_job: HarvestJob, progress: gather.Progress = log.info, *, wait: float = 600.0
@@ -122,19 +127,29 @@ class DvcHarvester(HarvesterBase):
         for applied in outcome.applied.values():
             for conflict in applied.conflicts:
                 log.info("%s: kept the portal's %s; Git says something else", guid, conflict.field)
-        self._go_on(str(harvest_object.harvest_job_id))
+        self._go_on(str(harvest_object.harvest_job_id), str(harvest_object.harvest_source_id))
         done = outcome.applied.get(object_id)
         return False if done is None else True if done.written else "unchanged"
 
-    def _go_on(self, job_id: str) -> None:
-        """Send another object of the job to the end of the queue, so that jobs take turns."""
+    def _go_on(self, job_id: str, source_id: str) -> None:
+        """Send another object of the job to the end of the queue, so that jobs take turns; after the last, look for the
+        MLflow runs that belong to what was harvested."""
         try:
             object_id = batches.promote(job_id)
             if object_id is not None:
                 queue.get_fetch_publisher().send({"harvest_object_id": object_id})
+            else:
+                self._look_for_runs(source_id)
         except Exception:
             # `ckan harvester run` sends every object that waits.
             log.exception("Harvest job %s: the next batch could not be sent to the queue", job_id)
+
+    def _look_for_runs(self, source_id: str) -> None:
+        try:
+            mlflow_links.enqueue_after_harvest(source_id)
+        except Exception:
+            # The next sync or harvest makes up for it.
+            log.exception("Harvest source %s: its MLflow runs could not be looked for", source_id)
 
     def _gather_failed(self, job_id: str, message: str) -> None:
         try:

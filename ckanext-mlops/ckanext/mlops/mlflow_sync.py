@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ckanext.mlops import mlflow_links
 from ckanext.mlops.core.ahead import ahead
 from ckanext.mlops.core.errors import MlflowError
 from ckanext.mlops.core.mlflow import Experiment, Reader, Run
@@ -99,6 +100,9 @@ def sync_server(
             error = str(problem)
             copier.report.errors.append(error)
         session.rollback()
+        if not error:
+            found = mlflow_links.after_sync(session, name, clock)
+            log.info("%s: %s", name, found.summary())
         facts.record_contact(session, name, clock(), error)
         if not error:
             facts.sync_began(session, name, began)

@@ -131,6 +131,12 @@ def repo(built: Path, root: Path) -> Repo:
     return Repo(root / "titanic", minute=2)
 
 
+@pytest.fixture
+def make_repo(root: Path) -> Callable[[str], Repo]:
+    """A repository below the allowed folder that is yet to be made."""
+    return lambda name: Repo(root / name)
+
+
 @pytest.fixture(scope="session")
 def bundles() -> Path:
     """Real repositories: the folder that MLOPS_BUNDLES names, or the one beside the checkout."""

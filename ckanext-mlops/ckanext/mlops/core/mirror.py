@@ -32,7 +32,7 @@ from .localgit import check_local
 from .naming import repository_name, slug
 from .transport import EXPERIMENTS, PRIVATE_EXPERIMENTS, failure, redirected, too_large, transport_environment
 
-__all__ = ["Credential", "Mirror", "Policy", "git_environment", "open_repository", "update_mirror"]
+__all__ = ["Credential", "Mirror", "Policy", "git_environment", "known_mirror", "open_repository", "update_mirror"]
 
 _STATE = "mlops.json"
 _NAMESPACES = ("refs/heads/", "refs/tags/")
@@ -112,6 +112,17 @@ def update_mirror(
     key = _key(source.url)
     with _locked(folder / f"{key}.lock", deadline, source) as lock:
         return _Job(source, policy, credential, resolve, folder.resolve() / key, deadline, lock).run()
+
+
+def known_mirror(url: str, folder: Path, *, policy: Policy) -> tuple[Path, str] | None:
+    """Like :func:`existing_mirror`, for a source's address as people wrote it; and its :attr:`Mirror.url`.
+
+    :raises AddressRefused: the policy does not allow the address
+    """
+    # The name was looked up when the mirror was made; any public address will do for what does not connect.
+    source = check_address(url, policy, lambda *_: [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("1.1.1.1", 0))])
+    git_dir = existing_mirror(source.url, folder)
+    return (git_dir, source.url) if git_dir else None
 
 
 @contextlib.contextmanager

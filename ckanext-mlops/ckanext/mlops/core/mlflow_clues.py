@@ -27,15 +27,18 @@ def hashes(run: Run) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for text in _texts(run):
-        if len(text) < 32:
-            continue
-        for value in _HASH.findall(text):
-            found[value] = None
-        for start, rest in _STORED.findall(text):
-            found[start + rest] = None
+        found |= dict.fromkeys(in_text(text))
         if len(found) > _MAX_CLUES:
             break
     return tuple(found)[:_MAX_CLUES]
+
+
+def in_text(text: str) -> list[str]:
+    """The hashes that a text holds, storage paths of DVC among them."""
+    if len(text) < 32:
+        return []
+    text = text[:_SCANNED].lower()
+    return [*_HASH.findall(text), *(start + rest for start, rest in _STORED.findall(text))][:_MAX_CLUES]
 
 
 def sources(run: Run) -> tuple[str, ...]:
@@ -56,19 +59,20 @@ def _texts(run: Run) -> Iterator[str]:
 def _values(run: Run) -> Iterator[str]:
     for item in run.inputs:
         yield item.digest
-        yield from _strings(item.source)
+        yield from strings(item.source)
         yield from item.tags.values()
     # MLflow's own tags hold ids of runs and commits, which look alike.
     yield from (value for key, value in run.tags.items() if not key.startswith("mlflow."))
     yield from run.params.values()
 
 
-def _strings(value: Any) -> Iterator[str]:
+def strings(value: Any) -> Iterator[str]:
+    """All texts in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _strings(item)
+            yield from strings(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _strings(item)
+            yield from strings(item)

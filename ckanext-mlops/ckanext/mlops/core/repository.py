@@ -5,13 +5,14 @@ from __future__ import annotations
 import collections
 import fnmatch
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from . import cache as warm
+from .commit_graph import CommitGraph
 from .errors import LimitExceeded, RepositoryError
 from .gitcommand import GitError
 from .gitobjects import GitObjects, Ref
@@ -198,6 +199,25 @@ def read_repository(
     return Reading(Path(git_dir), repository, _groups(revisions, default), tuple(problems), limits, cache)
 
 
+def read_commits(git_dir: Path, *, url: str, commits: Iterable[str], limits: Limits = DEFAULTS) -> Reading:
+    """Like :func:`read_repository`, for these commits alone; those that are missing are left out."""
+    with GitObjects(Path(git_dir), limits) as objects:
+        found = [_revision(oid, "commit", commit) for oid, commit, _ in objects.commits(commits) if commit is not None]
+    return Reading(Path(git_dir), Repository(url, repository_name(url)), _groups(found, ""), (), limits)
+
+
+def commit_graph(git_dir: Path, limits: Limits = DEFAULTS) -> CommitGraph:
+    """All commits that references of the repository reach.
+
+    :raises RepositoryError: its history cannot be read
+    """
+    with GitObjects(Path(git_dir), limits) as objects:
+        try:
+            return CommitGraph.of(objects.run(["rev-list", "--all", "--parents", "--timestamp"]).decode().splitlines())
+        except GitError as error:
+            raise RepositoryError(f"The history of {git_dir.name} has gaps: {error.text}") from error
+
+
 def _select(objects: GitObjects, selection: Selection, limits: Limits) -> list[tuple[RefKind, str, Ref]]:
     """``(kind, short name, reference)`` of the selected references."""
     wanted: dict[RefKind, tuple[str, ...]] = {"branch": selection.branches, "tag": selection.tags}
@@ -309,4 +329,4 @@ def _groups(revisions: list[Revision], default: str) -> tuple[tuple[str, tuple[R
     return tuple((tree, tuple(members)) for tree, members in groups.items())
 
 
-__all__ = ["Limits", "Reading", "RepositoryError", "Selection", "read_repository"]
+__all__ = ["Limits", "Reading", "RepositoryError", "Selection", "commit_graph", "read_commits", "read_repository"]

@@ -9,7 +9,7 @@ from ckanext.harvest.model import HarvestJob, HarvestObject
 
 from ckanext.mlops.logic import focus
 from ckanext.mlops.logic.reader import Reader
-from ckanext.mlops.model import Link, Version, transfers
+from ckanext.mlops.model import Link, LinkHint, Version, transfers
 from ckanext.mlops.model.transfers import AccessRequest
 
 #: Value of the field ``data_access``.
@@ -90,6 +90,87 @@ def mlops_link_delete(context: Context, data_dict: DataDict) -> AuthResult:
     if link is None:
         raise tk.ObjectNotFound(f"No link {data_dict['id']}")
     return _may("package_update", context, link.package_id)
+
+
+def mlops_link_create_many(context: Context, data_dict: DataDict) -> AuthResult:
+    """Editors of every dataset that is named."""
+    for each in data_dict["links"]:
+        answer = _may("package_update", context, str(each.get("id") or ""))
+        if not answer["success"]:
+            return answer
+    return {"success": True}
+
+
+def mlops_link_update(context: Context, data_dict: DataDict) -> AuthResult:
+    """Editors of the linked dataset."""
+    return mlops_link_delete(context, data_dict)
+
+
+@tk.auth_allow_anonymous_access
+def mlops_link_show(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the linked dataset."""
+    link = context["session"].get(Link, data_dict["id"])
+    if link is None:
+        raise tk.ObjectNotFound(f"No link {data_dict['id']}")
+    return _may("package_show", context, link.package_id)
+
+
+@tk.auth_allow_anonymous_access
+def mlops_link_hint_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the dataset."""
+    return _may("package_show", context, data_dict["id"])
+
+
+def mlops_link_hint_accept(context: Context, data_dict: DataDict) -> AuthResult:
+    """Editors of the dataset that it is about."""
+    hint = context["session"].get(LinkHint, data_dict["id"])
+    if hint is None:
+        raise tk.ObjectNotFound(f"No hint {data_dict['id']}")
+    return _may("package_update", context, hint.package_id)
+
+
+def mlops_link_hint_dismiss(context: Context, data_dict: DataDict) -> AuthResult:
+    """Editors of the dataset that it is about."""
+    return mlops_link_hint_accept(context, data_dict)
+
+
+@tk.auth_allow_anonymous_access
+def mlops_leaderboard(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the dataset."""
+    return _may("package_show", context, data_dict["id"])
+
+
+@tk.auth_allow_anonymous_access
+def mlops_experiment_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Everybody; the answer holds what datasets that they may see are linked to. ``all``: who may create datasets."""
+    return mlops_run_search(context, data_dict) if data_dict.get("all") else _of_dataset(context, data_dict)
+
+
+@tk.auth_allow_anonymous_access
+def mlops_model_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Everybody; the answer holds what datasets that they may see are linked to. ``all``: who may create datasets."""
+    return mlops_experiment_list(context, data_dict)
+
+
+@tk.auth_allow_anonymous_access
+def mlops_experiment_show(context: Context, data_dict: DataDict) -> AuthResult:
+    """Everybody; it is "not found" to whom may see none of the datasets that it is linked to."""
+    return {"success": True}
+
+
+@tk.auth_allow_anonymous_access
+def mlops_model_lineage(context: Context, data_dict: DataDict) -> AuthResult:
+    """Everybody; it is "not found" to whom may see none of the datasets that it is linked to."""
+    return {"success": True}
+
+
+def mlops_run_search(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may create datasets: they can link any run, too."""
+    try:
+        tk.check_access("package_create", context, {})
+    except tk.NotAuthorized:
+        return {"success": False, "msg": tk._("Only who may create datasets may look into MLflow servers")}
+    return {"success": True}
 
 
 def mlops_server_list(context: Context, data_dict: DataDict) -> AuthResult:
@@ -256,6 +337,10 @@ def harvest_object_show(next_auth: AuthFunction, context: Context, data_dict: Da
         return next_auth(context, data_dict or {})
     seen = _may("package_show", context, str(found.package_id)) if found.package_id else {"success": False}
     return seen if seen["success"] else _may("harvest_source_update", context, str(found.harvest_source_id))
+
+
+def _of_dataset(context: Context, data_dict: DataDict) -> AuthResult:
+    return _may("package_show", context, data_dict["id"]) if data_dict.get("id") else {"success": True}
 
 
 def _may(action: str, context: Context, object_id: str) -> AuthResult:

@@ -12,7 +12,16 @@ from ckan.plugins import toolkit as tk
 from ckanext.mlops import mlflow_servers
 from ckanext.mlops.core import mlflow as reader
 from ckanext.mlops.core.naming import repository_key
-from ckanext.mlops.model import Experiment, Link, Run, ServerState
+from ckanext.mlops.model import (
+    Experiment,
+    Link,
+    LinkHint,
+    LoggedModel,
+    ModelVersion,
+    RegisteredModel,
+    Run,
+    ServerState,
+)
 
 SYSTEM_TAG = "mlflow."
 
@@ -34,6 +43,11 @@ class Servers:
         """Address of the run for a browser; None for a server that is no longer configured."""
         found = self._servers.get(server)
         return (reader.run_page(found, reader.Run(run_id, experiment_id)) or None) if found else None
+
+    def model_page(self, server: str, name: str, version: str = "") -> str | None:
+        """Address of the registered model for a browser; None for a server that has none."""
+        found = self._servers.get(server)
+        return (reader.model_page(found, name, version) or None) if found else None
 
     def stale(self, server: str, facts_at: datetime.datetime | None) -> str:
         """Why the copied facts may be out of date: ``not configured``, ``away``, ``never copied``, ``old``, nothing."""
@@ -103,6 +117,92 @@ def link_dict(link: Link) -> dict[str, Any]:
         "origin": link.origin,
         "evidence": link.evidence,
         "user_id": link.user_id,
+        "created": iso(link.created),
+    }
+
+
+def hint_dict(hint: LinkHint) -> dict[str, Any]:
+    """A hint alone: like a link, with its ``state`` in place of an origin."""
+    return {
+        "id": hint.id,
+        "package_id": hint.package_id,
+        "server": hint.server,
+        "kind": hint.kind,
+        "target": hint.target,
+        "relation": hint.relation,
+        "state": hint.state,
+        "evidence": hint.evidence,
+        "created": iso(hint.created),
+    }
+
+
+def model_dict(row: RegisteredModel, servers: Servers) -> dict[str, Any]:
+    """A registered model's copied facts."""
+    facts = row.facts
+    return {
+        "server": row.server,
+        "name": row.name,
+        "description": facts.get("description", ""),
+        "tags": _own_tags(facts.get("tags")),
+        "aliases": facts.get("aliases") or {},
+        "lifecycle_stage": row.lifecycle_stage,
+        "updated": iso(row.updated),
+        "facts_at": iso(row.facts_at),
+        "page": servers.model_page(row.server, row.name),
+    }
+
+
+def model_version_dict(row: ModelVersion, servers: Servers) -> dict[str, Any]:
+    """A model version's copied facts."""
+    facts = row.facts
+    return {
+        "server": row.server,
+        "name": row.name,
+        "version": row.version,
+        "aliases": row.aliases,
+        "stage": facts.get("stage", ""),
+        "status": facts.get("status", ""),
+        "description": facts.get("description", ""),
+        "tags": _own_tags(facts.get("tags")),
+        "run_id": row.run_id,
+        "model_id": row.model_id,
+        "lifecycle_stage": row.lifecycle_stage,
+        "created": iso(row.created),
+        "facts_at": iso(row.facts_at),
+        "page": servers.model_page(row.server, row.name, row.version),
+    }
+
+
+def logged_model_dict(row: LoggedModel) -> dict[str, Any]:
+    """A logged model's copied facts."""
+    return {
+        "server": row.server,
+        "model_id": row.model_id,
+        "name": row.name,
+        "run_id": row.run_id,
+        "experiment_id": row.experiment_id,
+        "metrics": row.facts.get("metrics") or [],
+        "lifecycle_stage": row.lifecycle_stage,
+        "created": iso(row.created),
+        "facts_at": iso(row.facts_at),
+    }
+
+
+def tie_dict(link: Link, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What ties a run to a dataset, and why that is believed; ``labels`` are the names of versions, by id."""
+    choices = [
+        {**choice, "label": labels.get(choice.get("version") or "", (choice.get("commit") or "")[:8])}
+        for choice in link.evidence.get("choices") or ()
+    ]
+    return {
+        "id": link.id,
+        "kind": link.kind,
+        "relation": link.relation,
+        "origin": link.origin,
+        "version": link.version_id,
+        "version_label": labels.get(link.version_id or "", ""),
+        "note": link.note,
+        "evidence": {**link.evidence, "choices": choices} if choices else link.evidence,
         "created": iso(link.created),
     }
 

@@ -36,6 +36,11 @@ class Reader:
         if not (context.get("ignore_auth") or authz.is_sysadmin(context.get("user"))):
             self._labels = set(rules.get_user_dataset_labels(context.get("auth_user_obj")))
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether nothing is hidden from the user."""
+        return self._labels is None
+
     def look(self, ids: Sequence[str]) -> Seen:
         """The live ones of the datasets ``ids``: visible or hidden. Each is looked at once."""
         asked = set(ids)

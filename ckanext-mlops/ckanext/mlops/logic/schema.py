@@ -11,7 +11,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Schema, Validator, ValidatorFactory
 
 RELATIONS = ("produced", "trained_on", "evaluated_on", "used")
-LINK_KINDS = ("experiment", "run")
+LINK_KINDS = ("experiment", "run", "logged_model", "registered_model", "model_version")
 RUN_FIELDS = ("name", "status", "started", "duration", "user", "git_commit")
 HAPPENED = ("added", "changed", "unchanged", "retired", "failed", "waiting", "held")
 DIRECTIONS = ("both", "upstream", "downstream")
@@ -66,6 +66,17 @@ def page_of_dataset(not_empty: Validator, unicode_safe: Validator, default: Vali
         "id": [not_empty, unicode_safe],
         "limit": [default(100), between(1, MAX_PAGE)],
         "offset": [default(0), between(0, 2**31 - 1)],
+    }
+
+
+@validator_args
+def link_list(ignore_missing: Validator, one_of: ValidatorFactory) -> Schema:
+    """A page of a dataset's links, of one kind and origin or of all."""
+    origins = ("asserted", "inferred", "declared")
+    return {
+        **page_of_dataset(),
+        "kind": [ignore_missing, one_of(list(LINK_KINDS))],
+        "origin": [ignore_missing, one_of(list(origins))],
     }
 
 
@@ -133,6 +144,91 @@ def link_create(
     }
 
 
+def link_dicts(value: Any) -> list[dict[str, Any]]:
+    """A validator: JSON text of a list of links, each a dictionary."""
+    try:
+        found = json.loads(value)
+    except (TypeError, ValueError, RecursionError):
+        raise tk.Invalid(tk._("Must be a list of links as JSON")) from None
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise tk.Invalid(tk._("Must be a list of links"))
+    if not 0 < len(found) <= MAX_PAGE:
+        raise tk.Invalid(tk._("From 1 to {limit} links in one call").format(limit=MAX_PAGE))
+    return found
+
+
+@validator_args
+def link_create_many(not_empty: Validator) -> Schema:
+    """``links`` as JSON text."""
+    return {"links": [not_empty, link_dicts]}
+
+
+@validator_args
+def link_update(
+    not_empty: Validator, unicode_safe: Validator, ignore_missing: Validator, one_of: ValidatorFactory
+) -> Schema:
+    """``id`` of a link and what changes."""
+    return {
+        "id": [not_empty, unicode_safe],
+        "relation": [ignore_missing, one_of(list(RELATIONS))],
+        "version": [ignore_missing, unicode_safe],
+        "note": [ignore_missing, unicode_safe, at_most(MAX_NOTE)],
+    }
+
+
+@validator_args
+def hint_accept(not_empty: Validator, unicode_safe: Validator, ignore_missing: Validator) -> Schema:
+    """``id`` of a hint; the ``version`` that it is, where several are possible."""
+    return {"id": [not_empty, unicode_safe], "version": [ignore_missing, unicode_safe]}
+
+
+@validator_args
+def leaderboard(
+    not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory, ignore_missing: Validator
+) -> Schema:
+    """``id`` of a dataset, a ``version`` of it, ``limit`` of runs for each metric."""
+    return {
+        "id": [not_empty, unicode_safe],
+        "version": [ignore_missing, unicode_safe],
+        "limit": [default(3), between(1, 20)],
+    }
+
+
+@validator_args
+def mlflow_list(
+    unicode_safe: Validator, default: ValidatorFactory, ignore_missing: Validator, boolean_validator: Validator
+) -> Schema:
+    """A page of what is known of a ``server``, or of all; ``q`` in its name; ``all``: what is not linked, too."""
+    return {
+        "id": [ignore_missing, unicode_safe],
+        "server": [ignore_missing, unicode_safe],
+        "q": [default(""), unicode_safe, at_most(MAX_TARGET)],
+        "all": [default(False), boolean_validator],
+        "limit": [default(100), between(1, MAX_PAGE)],
+        "offset": [default(0), between(0, 2**31 - 1)],
+    }
+
+
+@validator_args
+def run_search(
+    not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory, ignore_missing: Validator
+) -> Schema:
+    """A ``server``, and a search in MLflow's own syntax."""
+    return {
+        "server": [not_empty, unicode_safe],
+        "experiments": [ignore_missing, texts],
+        "filter": [default(""), unicode_safe, at_most(2 * MAX_TARGET)],
+        "order_by": [ignore_missing, texts],
+        "limit": [default(50), between(1, 200)],
+    }
+
+
+@validator_args
+def on_server(not_empty: Validator, unicode_safe: Validator) -> Schema:
+    """``server`` and the ``name`` or id of something on it."""
+    return {"server": [not_empty, unicode_safe], "name": [not_empty, unicode_safe, at_most(MAX_TARGET)]}
+
+
 @validator_args
 def mlflow_sync(
     ignore_missing: Validator, unicode_safe: Validator, default: ValidatorFactory, boolean_validator: Validator
@@ -162,6 +258,8 @@ def run_list(
         "metric": [ignore_missing, unicode_safe, at_most(MAX_TARGET)],
         "goal": [default("max"), one_of(("max", "min"))],
         "columns": [default(True), boolean_validator],
+        "version": [ignore_missing, unicode_safe],
+        "only": [ignore_missing, texts],
         "limit": [default(25), between(1, MAX_PAGE)],
         "offset": [default(0), between(0, 2**31 - 1)],
     }

@@ -1,4 +1,4 @@
-"""The link store: which dataset belongs to which experiment or run of MLflow. Nothing here commits.
+"""The link store: which dataset belongs to which experiment, run or model of MLflow. Nothing here commits.
 
 A link exists once per (dataset, server, kind, target, relation). Besides the stored links there is at most one
 *declared* per dataset: its fields ``mlflow_server`` and ``mlflow_experiment`` name an experiment. The fields are the
@@ -82,12 +82,45 @@ def assert_link(
     return link, created
 
 
-def links_of(session: Session, package_id: str, limit: int, offset: int) -> tuple[int, list[Link]]:
-    """How many links a dataset has, and a page of them, newest first."""
-    where = Link.package_id == package_id
+def links_of(
+    session: Session, package_id: str, limit: int, offset: int, *, origin: str = "", kind: str = ""
+) -> tuple[int, list[Link]]:
+    """How many links a dataset has, of one origin and kind or of all, and a page of them, newest first."""
+    where = sa.and_(
+        Link.package_id == package_id,
+        *((Link.origin == origin,) if origin else ()),
+        *((Link.kind == kind,) if kind else ()),
+    )
     count = session.scalar(sa.select(sa.func.count()).select_from(Link).where(where)) or 0
     query = sa.select(Link).where(where).order_by(Link.created.desc(), Link.id).limit(limit).offset(offset)
     return count, list(session.scalars(query)) if limit else []
+
+
+def contradicted(session: Session, package_id: str, limit: int) -> list[Link]:
+    """Links of a dataset that something speaks against: other evidence, or what was found beside a person's word."""
+    found = Link.evidence["found"]
+    query = (
+        sa.select(Link)
+        .where(
+            Link.package_id == package_id,
+            sa.or_(
+                Link.evidence["against"][0].astext.is_not(None),
+                sa.and_(
+                    found["strength"].astext == "exact",
+                    Link.version_id.is_not(None),
+                    found["choices"][0]["version"].astext != Link.version_id,
+                ),
+            ),
+        )
+        .order_by(Link.created.desc(), Link.id)
+    )
+    return list(session.scalars(query.limit(limit)))
+
+
+def of_targets(session: Session, server: str, kind: str, targets: Collection[str]) -> list[Link]:
+    """All links to these targets of a server."""
+    query = sa.select(Link).where(Link.server == server, Link.kind == kind, Link.target.in_(list(targets)))
+    return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
 def has_experiment(session: Session, package_id: str, server: str, experiment_id: str) -> bool:

@@ -50,7 +50,7 @@ def store_experiments(
 
 def store_runs(session: Session, server: str, found: Iterable[reader.Run], now: datetime.datetime) -> int:
     """Write the runs' facts, read at ``now``. Returns how many."""
-    rows = {run.run_id: _run_row(server, run, now) for run in found}
+    rows = {run.run_id: run_row(server, run, now) for run in found}
     upsert(session, Run, list(rows.values()), changed="changed")
     return len(rows)
 
@@ -211,7 +211,8 @@ def states(session: Session, names: Collection[str]) -> dict[str, ServerState]:
     return {row.name: row for row in session.scalars(query)}
 
 
-def _run_row(server: str, run: reader.Run, now: datetime.datetime) -> dict[str, Any]:
+def run_row(server: str, run: reader.Run, now: datetime.datetime) -> dict[str, Any]:
+    """The columns of a run."""
     commit = run.tags.get("mlflow.source.git.commit", "").lower()
     return {
         "server": server,

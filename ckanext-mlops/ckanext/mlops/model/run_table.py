@@ -1,6 +1,7 @@
 """The runs that a dataset is linked to, as a table: sorted and cut into pages by the database.
 
-A run belongs to a dataset through a link of its own or through its experiment, and is one row however many links lead
+A run belongs to a dataset through a link of its own, of a model it made, or of its experiment, and is one row however
+many links lead
 to it. Runs that the server no longer knows are left out.
 """
 
@@ -13,6 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ckanext.mlops.model import run_links
 from ckanext.mlops.model.mlflow import GONE
 from ckanext.mlops.model.tables import Link, Run
 
@@ -35,27 +37,32 @@ class Column:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which runs: those linked to a dataset, and those of the experiments (server, experiment id) that it declares."""
+    """Which runs: those linked to a dataset, and those of the experiments (server, experiment id) that it declares.
+
+    :param version: only those that are tied to this version of it
+    :param relation: only those that are tied to it by this relation
+    :param only: only those among these (server, run id)
+    """
 
     package_id: str
     declared: tuple[tuple[str, str], ...] = ()
+    version: str = ""
+    relation: str = ""
+    only: tuple[tuple[str, str], ...] = ()
 
     def keys(self) -> sa.CTE:
         """Server and id of each run, once."""
-        of_runs = (
-            sa.select(Run.server, Run.run_id)
-            .join(Link, sa.and_(Link.server == Run.server, Link.target == Run.run_id, Link.kind == "run"))
-            .where(Link.package_id == self.package_id, Run.lifecycle_stage != GONE)
+        where = sa.and_(
+            Link.package_id == self.package_id,
+            *((Link.version_id == self.version,) if self.version else ()),
+            *((Link.relation == self.relation,) if self.relation else ()),
         )
-        of_experiments = (
-            sa.select(Run.server, Run.run_id)
-            .join(Link, sa.and_(Link.server == Run.server, Link.target == Run.experiment_id, Link.kind == "experiment"))
-            .where(Link.package_id == self.package_id, Run.lifecycle_stage != GONE)
-        )
-        parts = [of_runs, of_experiments]
-        if self.declared:
-            where = sa.tuple_(Run.server, Run.experiment_id).in_(list(self.declared))
-            parts.append(sa.select(Run.server, Run.run_id).where(where, Run.lifecycle_stage != GONE))
+        parts = run_links.run_keys(where)
+        if self.declared and not self.version and not self.relation:
+            declared = sa.tuple_(Run.server, Run.experiment_id).in_(list(self.declared))
+            parts.append(sa.select(Run.server, Run.run_id).where(declared, Run.lifecycle_stage != GONE))
+        if self.only:
+            parts = [part.where(sa.tuple_(Run.server, Run.run_id).in_(list(self.only))) for part in parts]
         return sa.union(*parts).cte("linked_run")
 
 
@@ -73,14 +80,19 @@ def page(session: Session, selection: Selection, sort: str, descending: bool, li
 
 def best(session: Session, selection: Selection, metric: str, largest: bool) -> Run | None:
     """The finished, undeleted run with the largest or smallest last value of a metric; the oldest of equals."""
+    return next(iter(top(session, selection, metric, largest, 1)), None)
+
+
+def top(session: Session, selection: Selection, metric: str, largest: bool, limit: int) -> Sequence[Run]:
+    """The finished, undeleted runs with the largest or smallest last values of a metric; of equals the oldest first."""
     value = _number("metrics", metric)
     query = (
         _of(selection)
         .where(value.is_not(None), Run.status == "FINISHED", Run.lifecycle_stage == "active")
         .order_by(value.desc() if largest else value.asc(), Run.started.asc().nulls_last(), Run.run_id)
-        .limit(1)
+        .limit(limit)
     )
-    return session.scalars(query).first()
+    return session.scalars(query).all()
 
 
 def columns(session: Session, selection: Selection) -> list[Column]:

@@ -268,10 +268,12 @@ class LoggedModel(tk.BaseModel):
 
 
 class Link(tk.BaseModel):
-    """A dataset (optionally one version) tied to an MLflow experiment or run, and why that is believed.
+    """A dataset (optionally one version) tied to something of MLflow, and why that is believed.
 
-    ``target`` is the experiment or run id on ``server``. One link exists per (package, server, kind, target,
-    relation). ``origin``: ``asserted`` (by ``user_id``) or ``inferred`` (by ``evidence``).
+    ``target`` is the id of an ``experiment``, ``run`` or ``logged_model`` on ``server``, the name of a
+    ``registered_model``, or ``NAME/VERSION`` of a ``model_version``. One link exists per (package, server, kind,
+    target, relation). ``origin``: ``asserted`` (by ``user_id``) or ``inferred`` (by ``evidence``, which is
+    :class:`ckanext.mlops.core.matching.Match`; an asserted link keeps in ``evidence["found"]`` what was found later).
     """
 
     __tablename__ = "mlops_link"
@@ -292,6 +294,41 @@ class Link(tk.BaseModel):
     evidence: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     user_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
     created: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class LinkHint(tk.BaseModel):
+    """What is not a link: the same columns as :class:`Link`, and why it is none.
+
+    ``state``: ``candidate`` (evidence leads to several datasets), ``suggestion`` (a name says so) or ``dismissed`` (a
+    person removed or refused it: nothing infers it again). ``id`` is that of the link that it would be.
+    """
+
+    __tablename__ = "mlops_link_hint"
+    __table_args__ = (
+        sa.Index("ix_mlops_link_hint_package", "package_id", "state"),
+        sa.Index("ix_mlops_link_hint_target", "server", "kind", "target"),
+    )
+
+    id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    package_id: Mapped[str] = mapped_column(sa.UnicodeText)
+    server: Mapped[str] = mapped_column(sa.UnicodeText)
+    kind: Mapped[str] = mapped_column(sa.UnicodeText)
+    target: Mapped[str] = mapped_column(sa.UnicodeText)
+    relation: Mapped[str] = mapped_column(sa.UnicodeText)
+    state: Mapped[str] = mapped_column(sa.UnicodeText)
+    evidence: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    user_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    created: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
+
+
+class Matched(tk.BaseModel):
+    """How far the matching of runs has come: ``scope`` is ``server:NAME`` or ``source:ID``, ``mark`` what was seen."""
+
+    __tablename__ = "mlops_matched"
+
+    scope: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    mark: Mapped[str] = mapped_column(sa.UnicodeText, default="")
+    at: Mapped[datetime.datetime] = mapped_column(sa.DateTime, default=utc_now)
 
 
 class Settled(tk.BaseModel):

@@ -80,6 +80,12 @@ def count(session: Session, package_ids: Sequence[str]) -> int:
     return session.scalar(sa.select(sa.func.count()).where(Version.package_id.in_(package_ids))) or 0
 
 
+def current(session: Session, package_id: str) -> Version | None:
+    """The dataset's current version; None when it has none."""
+    query = sa.select(Version).where(Version.package_id == package_id, Version.current)
+    return session.scalars(query.order_by(Version.position.desc()).limit(1)).first()
+
+
 def before(session: Session, version: Version, package_ids: Sequence[str]) -> Version | None:
     """The next older version among those of the datasets of a chain."""
     order = sa.func.lead(Version.id).over(order_by=_NEWEST_FIRST).label("older")

@@ -10,6 +10,7 @@ from ckanext.mlops.views.experiments import mlops_experiments
 from ckanext.mlops.views.harvest import mlops_harvest
 from ckanext.mlops.views.lineage import mlops_lineage
 from ckanext.mlops.views.metrics import mlops_metrics
+from ckanext.mlops.views.mlflow import mlops_mlflow
 from ckanext.mlops.views.mlflow_webhook import mlops_mlflow_webhook
 from ckanext.mlops.views.push_webhook import mlops_push_webhook
 from ckanext.mlops.views.repositories import mlops_repository
@@ -25,6 +26,7 @@ def get_blueprints() -> list[Blueprint]:
         mlops_harvest,
         mlops_lineage,
         mlops_metrics,
+        mlops_mlflow,
         mlops_mlflow_webhook,
         mlops_push_webhook,
         mlops_repository,

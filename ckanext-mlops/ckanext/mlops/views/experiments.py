@@ -1,65 +1,47 @@
-"""The Experiments tab of a dataset: its links to MLflow and a table of the runs behind them, from copied facts."""
+"""The Experiments tab of a dataset: which runs used or produced it, how well they did, and why that is believed."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+import json
 from typing import Any
 
 from ckan.plugins import toolkit as tk
-from ckan.types import Response
-from flask import Blueprint, request
+from ckan.types import Response as Answer
+from flask import Blueprint, Response, request
 
 from ckanext.mlops import mlflow_servers
+from ckanext.mlops.core.sheets import csv_text
+from ckanext.mlops.logic import charts
+from ckanext.mlops.logic.leaderboard import goal_of
 from ckanext.mlops.logic.schema import LINK_KINDS, RELATIONS
+from ckanext.mlops.views import evidence
+from ckanext.mlops.views.run_columns import MAX_COLUMNS, Table, columns, duration, number, sheet
 
 RUNS_PER_PAGE = 25
-LINKS_SHOWN = 100
-MAX_COLUMNS = 12
+LINKS_SHOWN = 20
+HINTS_SHOWN = 20
 VERSIONS_OFFERED = 50
-_LOWER_IS_BETTER = re.compile(
-    r"loss|error|rmse|mse|mae|mape|perplexity|logloss|deviance|wer\b|cer\b|time|latency", re.I
-)
+COMPARED = 10
+EXPORTED = 10_000
+_PAGE = 1000
+ALL = "all"
 mlops_experiments = Blueprint("mlops_experiments", __name__)
 
 
-@dataclass(frozen=True)
-class Table:
-    """What the reader asked to see of the runs; unknown values of the query fall back to the default."""
-
-    sort: str
-    order: str
-    columns: tuple[tuple[str, str], ...]
-    metric: str
-    goal: str
-    page: int
-
-    def query(self, **changes: Any) -> dict[str, Any]:
-        """The query of this table, with some of it changed; back to the first page unless ``page`` is given."""
-        found = {
-            "sort": self.sort,
-            "order": self.order,
-            "column": [f"{kind}.{name}" for kind, name in self.columns],
-            "metric": self.metric,
-            "goal": self.goal,
-            **changes,
-        }
-        return {key: value for key, value in found.items() if value not in ("", None, [])}
-
-    def sorted_by(self, column: str) -> dict[str, Any]:
-        """The query that sorts by a column; by the same column again: the other way round."""
-        turned = column == self.sort and self.order == "desc"
-        return self.query(sort=column, order="asc" if turned else "desc")
-
-
 @mlops_experiments.route("/dataset/<id>/experiments", endpoint="index")
-def index(id: str) -> str:  # noqa: A002 CKAN's routes name it so
-    """The tab, for ``sort``, ``order``, ``column``, ``metric``, ``goal`` and ``page`` of the query."""
-    return _show(_dataset(id), {}, {})
+def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
+    """The tab, for ``version``, ``sort``, ``order``, ``column``, ``metric``, ``goal`` and ``page`` of the query; with
+    ``format`` csv or json all its runs as a file."""
+    package = _dataset(id)
+    form = request.args.get("format", "")
+    if form in ("csv", "json"):
+        version = request.args.get("version", ALL)
+        return _file(f"{package['name']}-runs", form, *_all_runs(package["id"], "" if version == ALL else version))
+    return _show(package, {}, {})
 
 
 @mlops_experiments.route("/dataset/<id>/experiments", methods=["POST"], endpoint="link")
-def link(id: str) -> Response | str | tuple[str, int]:  # noqa: A002
+def link(id: str) -> Answer | str | tuple[str, int]:  # noqa: A002
     """Make a link; the form again, with what is wrong, where it cannot be made."""
     package = _dataset(id)
     fields = ("server", "kind", "target", "relation", "version", "note")
@@ -69,46 +51,112 @@ def link(id: str) -> Response | str | tuple[str, int]:  # noqa: A002
     except tk.NotAuthorized:
         return tk.abort(403, tk._("Not authorized to edit this dataset"))
     except tk.ValidationError as error:
-        return _show(package, data, error.error_dict), 409
-    named = made["run"] if made["kind"] == "run" else made["experiment"]
-    tk.h.flash_success(tk._("Linked to {name}.").format(name=(named or {}).get("name") or made["target"]))
-    return tk.redirect_to("mlops_experiments.index", id=package["name"])
+        return str(_show(package, data, error.error_dict)), 409
+    named = made.get("run") or made.get("model") or made.get("experiment") or {}
+    tk.h.flash_success(tk._("Linked to {name}.").format(name=named.get("name") or made["target"]))
+    return tk.redirect_to("mlops_experiments.index", id=package["name"], version=ALL)
 
 
 @mlops_experiments.route("/dataset/<id>/experiments/<link_id>/remove", methods=["POST"], endpoint="unlink")
-def unlink(id: str, link_id: str) -> Response:  # noqa: A002
+def unlink(id: str, link_id: str) -> Answer:  # noqa: A002
     """Remove a link."""
+    return _settle(id, "mlops_link_delete", link_id, tk._("The link was removed. Nothing changed in MLflow."))
+
+
+@mlops_experiments.route("/dataset/<id>/experiments/hints/<hint_id>", methods=["POST"], endpoint="hint")
+def hint(id: str, hint_id: str) -> Answer:  # noqa: A002
+    """Accept or dismiss a candidate or suggestion."""
+    if request.form.get("answer") == "accept":
+        return _settle(id, "mlops_link_hint_accept", hint_id, tk._("It is a link now."))
+    return _settle(id, "mlops_link_hint_dismiss", hint_id, tk._("It will not be suggested again."))
+
+
+@mlops_experiments.route("/dataset/<id>/experiments/compare", endpoint="compare")
+def compare(id: str) -> str | Response:  # noqa: A002
+    """Up to ten runs side by side: ``run`` of the query, each as ``SERVER:RUN_ID``."""
     package = _dataset(id)
+    wanted = list(dict.fromkeys(request.args.getlist("run")))
+    found = tk.get_action("mlops_run_list")(
+        {}, {"id": package["id"], "only": wanted[:COMPARED] or ["none"], "limit": COMPARED, "columns": True}
+    )
+    runs = found["results"]
+    form = request.args.get("format", "")
+    if form in ("csv", "json"):
+        return _file(f"{package['name']}-compared", form, runs)
+    names = [(item["kind"], item["name"]) for item in found["columns"]]
+    numeric = [name for name in names if sum(_float(run[name[0]].get(name[1])) is not None for run in runs) > 1]
+    x, y = _axis("x", numeric, "params"), _axis("y", numeric, "metrics")
+    labels = [run["name"] or run["run_id"][:8] for run in runs]
+    series = {name: [_float(run[name[0]].get(name[1])) for run in runs] for name in numeric}
+    drawn = []
+    if x and y:
+        drawn.append(
+            (
+                charts.scatter(labels, series[x], series[y], x[1], y[1]),
+                tk._("One against the other, a point for each run"),
+            )
+        )
+    chosen = [name for name in numeric if len(set(series[name])) > 1][:8]
+    drawn.append((charts.parallel(labels, [(name[1], series[name]) for name in chosen]), tk._("Each line is a run")))
+    return tk.render(
+        "mlops/experiments_compare.html",
+        {
+            **_page(package),
+            "runs": runs,
+            "names": names,
+            "differing": {name for name in names if len({str(run[name[0]].get(name[1])) for run in runs}) > 1},
+            "numeric": numeric,
+            "axes": {"x": x, "y": y},
+            "charts": [(chart, title) for chart, title in drawn if chart is not None],
+            "wanted": wanted,
+            "left_out": max(0, len(wanted) - COMPARED),
+            "only_changed": request.args.get("changed", "") == "1",
+        },
+    )
+
+
+@mlops_experiments.route("/dataset/<id>/leaderboard", endpoint="leaderboard")
+def leaderboard(id: str) -> str | Response:  # noqa: A002
+    """The best runs of one version, for each metric."""
+    package = _dataset(id)
+    asked = request.args.get("version", "")
+    show = tk.get_action("mlops_leaderboard")
     try:
-        tk.get_action("mlops_link_delete")({}, {"id": link_id})
+        found = show({}, {"id": package["id"], "version": asked, "limit": 5})
+    except tk.ValidationError:
+        found = show({}, {"id": package["id"], "limit": 5})
+    form = request.args.get("format", "")
+    if form in ("csv", "json"):
+        rows = [
+            [
+                board["relation"],
+                board["metric"],
+                board["goal"],
+                place,
+                run["value"],
+                run["name"],
+                run["server"],
+                run["run_id"],
+            ]
+            for board in found["boards"]
+            for place, run in enumerate(board["runs"], start=1)
+        ]
+        head = ["relation", "metric", "goal", "place", "value", "run", "server", "run_id"]
+        return _text(f"{package['name']}-leaderboard", form, found, head, rows)
+    return tk.render("mlops/leaderboard.html", {**_page(package), "found": found, "versions": _versions(package["id"])})
+
+
+def _settle(id_or_name: str, action: str, object_id: str, message: str) -> Answer:
+    package = _dataset(id_or_name)
+    try:
+        tk.get_action(action)({}, {"id": object_id})
     except tk.NotAuthorized:
         return tk.abort(403, tk._("Not authorized to edit this dataset"))
     except tk.ObjectNotFound:
-        tk.h.flash_notice(tk._("This link was already removed."))
+        tk.h.flash_notice(tk._("Somebody has already removed or settled this."))
     else:
-        tk.h.flash_success(tk._("The link was removed. Nothing changed in MLflow."))
+        tk.h.flash_success(message)
     return tk.redirect_to("mlops_experiments.index", id=package["name"])
-
-
-def number(value: Any) -> str:
-    """A metric for a table cell: four significant digits, and ∞ for what JSON cannot hold."""
-    if isinstance(value, str):
-        return {"Infinity": "∞", "-Infinity": "-∞"}.get(value, value)
-    if float(value).is_integer() and abs(value) < 1e6:
-        return str(int(value))
-    return f"{value:.4g}"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds for a table cell: ``3 s``, ``2 min 5 s``, ``1 h 4 min``."""
-    if seconds is None or seconds < 0:
-        return ""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _dataset(id_or_name: str) -> dict[str, Any]:
@@ -118,91 +166,150 @@ def _dataset(id_or_name: str) -> dict[str, Any]:
         return tk.abort(404, tk._("Dataset not found or you have no permission to view it"))
 
 
+def _page(package: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "pkg_dict": package,
+        "dataset_type": package["type"],
+        "relation_text": _relation_text(),
+        "number": number,
+        "duration": duration,
+        "badge": evidence.badge,
+        "reasons": evidence.reasons,
+        "here": request.url,
+    }
+
+
 def _show(package: dict[str, Any], form: dict[str, str], errors: dict[str, Any]) -> str:
-    links = tk.get_action("mlops_link_list")({}, {"id": package["id"], "limit": LINKS_SHOWN})
-    table, runs = _runs(package["id"])
+    versions = _versions(package["id"])
+    table, runs = _runs(package["id"], versions)
+    links = _links(package["id"])
+    hints = tk.get_action("mlops_link_hint_list")({}, {"id": package["id"], "limit": HINTS_SHOWN})
     can_edit = tk.h.check_access("mlops_link_create", {"id": package["id"]})
-    versions = []
-    if can_edit:
-        versions = tk.get_action("mlops_version_list")({}, {"id": package["id"], "limit": VERSIONS_OFFERED})["results"]
     return tk.render(
         "mlops/experiments.html",
         {
-            "pkg_dict": package,
-            "dataset_type": package["type"],
+            **_page(package),
             "links": links,
             "links_shown": LINKS_SHOWN,
+            "hints": hints,
+            "models": tk.get_action("mlops_model_list")({}, {"id": package["id"], "limit": LINKS_SHOWN}),
             "notices": _notices(links["results"]),
             "runs": runs,
             "table": table,
+            "all": ALL,
             "pages": max(1, -(-runs["count"] // RUNS_PER_PAGE)),
             "per_page": RUNS_PER_PAGE,
             "max_columns": MAX_COLUMNS,
+            "compared": COMPARED,
             "several_experiments": len({(run["server"], run["experiment_id"]) for run in runs["results"]}) > 1,
             "servers": mlflow_servers.names(),
             "kinds": LINK_KINDS,
             "relations": RELATIONS,
-            "relation_text": _relation_text(),
             "versions": versions,
             "can_edit": can_edit,
             "form": form,
             "errors": errors,
-            "number": number,
-            "duration": duration,
         },
     )
 
 
-def _runs(dataset_id: str) -> tuple[Table, dict[str, Any]]:
+def _links(dataset_id: str) -> dict[str, Any]:
+    """What people or fields said, and links to more than runs; the runs that were found are in the table."""
+    action = tk.get_action("mlops_link_list")
+    found = [
+        action({}, {"id": dataset_id, "limit": LINKS_SHOWN, "origin": origin}) for origin in ("declared", "asserted")
+    ]
+    every = action({}, {"id": dataset_id, "limit": 1})["count"]
+    return {
+        "count": sum(each["count"] for each in found),
+        "every": every,
+        "results": [link for each in found for link in each["results"]],
+    }
+
+
+def _versions(dataset_id: str) -> list[dict[str, Any]]:
+    options = {"id": dataset_id, "limit": VERSIONS_OFFERED, "chain": False}
+    return list(tk.get_action("mlops_version_list")({}, options)["results"])
+
+
+def _runs(dataset_id: str, versions: list[dict[str, Any]]) -> tuple[Table, dict[str, Any]]:
     asked = request.args
     page = max(1, asked.get("page", 1, int))
     sort, order = asked.get("sort", "started"), asked.get("order", "desc")
     order = order if order in ("asc", "desc") else "desc"
     metric, goal = asked.get("metric", "")[:1000], asked.get("goal", "")
+    version = asked.get("version", "")
     action = tk.get_action("mlops_run_list")
+    if not version:
+        # The current version, where anything is known of it.
+        current = next((each["id"] for each in versions if each["current"]), "")
+        few = {"id": dataset_id, "version": current, "limit": 1, "columns": False}
+        version = current if current and action({}, few)["count"] else ALL
+    options: dict[str, Any] = {
+        "id": dataset_id,
+        "limit": RUNS_PER_PAGE,
+        "offset": (page - 1) * RUNS_PER_PAGE,
+        "sort": sort,
+        "order": order,
+        "metric": metric,
+        "goal": _goal(metric, goal),
+        "version": "" if version == ALL else version,
+    }
     try:
-        found = action(
-            {},
-            {
-                "id": dataset_id,
-                "limit": RUNS_PER_PAGE,
-                "offset": (page - 1) * RUNS_PER_PAGE,
-                "sort": sort,
-                "order": order,
-                "metric": metric,
-                "goal": _goal(metric, goal),
-            },
-        )
+        found = action({}, options)
     except tk.ValidationError:
-        sort, order, page, metric = "started", "desc", 1, ""
+        sort, order, page, metric, version = "started", "desc", 1, "", ALL
         found = action({}, {"id": dataset_id, "limit": RUNS_PER_PAGE})
     names = [item["name"] for item in found["columns"] if item["kind"] == "metrics"]
     if not metric and names:
         metric = sort.removeprefix("metrics.") if sort.startswith("metrics.") else names[0]
-        found["best"] = action(
-            {}, {"id": dataset_id, "limit": 1, "columns": False, "metric": metric, "goal": _goal(metric, goal)}
-        )["best"]
-    chosen = _columns(asked.getlist("column"), found["columns"])
-    return Table(sort, order, chosen, metric, _goal(metric, goal), page), found
+        best = {"id": dataset_id, "limit": 1, "columns": False, "metric": metric, "goal": _goal(metric, goal)}
+        found["best"] = action({}, best | {"version": "" if version == ALL else version})["best"]
+    chosen = columns(asked.getlist("column"), found["columns"])
+    return Table(sort, order, chosen, metric, _goal(metric, goal), page, version), found
+
+
+def _all_runs(dataset_id: str, version: str) -> tuple[list[dict[str, Any]]]:
+    found: list[dict[str, Any]] = []
+    while len(found) < EXPORTED:
+        options = {"id": dataset_id, "limit": _PAGE, "offset": len(found), "columns": False, "version": version}
+        try:
+            page = tk.get_action("mlops_run_list")({}, options)["results"]
+        except tk.ValidationError:
+            return tk.abort(404, tk._("This dataset has no such version"))
+        found += page
+        if len(page) < _PAGE:
+            break
+    return (found,)
+
+
+def _file(name: str, form: str, runs: list[dict[str, Any]]) -> Response:
+    return _text(name, form, runs, *sheet(runs))
+
+
+def _text(name: str, form: str, data: Any, head: list[str], rows: list[list[Any]]) -> Response:
+    text = json.dumps(data, ensure_ascii=False) if form == "json" else csv_text(head, rows)
+    kind = "application/json" if form == "json" else "text/csv"
+    return Response(text, mimetype=kind, headers={"Content-Disposition": f'attachment; filename="{name}.{form}"'})
 
 
 def _goal(metric: str, asked: str) -> str:
-    return asked if asked in ("max", "min") else "min" if _LOWER_IS_BETTER.search(metric) else "max"
+    return asked if asked in ("max", "min") else goal_of(metric)
 
 
-def _columns(asked: list[str], known: list[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
-    """The columns that were asked for and exist; else metrics and those params that differ between runs."""
-    names = [(item["kind"], item["name"]) for item in known]
-    chosen = [column for column in names if ".".join(column) in set(asked)]
-    if not chosen:
-        metrics = [column for column in names if column[0] == "metrics"]
-        telling = [(item["kind"], item["name"]) for item in known if item["kind"] == "params" and item["values"] > 1]
-        alike = [column for column in names if column[0] == "params" and column not in telling]
-        half = MAX_COLUMNS // 2
-        room = max(half, MAX_COLUMNS - len(telling or alike))
-        chosen = metrics[:room]
-        chosen += (telling or alike)[: MAX_COLUMNS - len(chosen)]
-    return tuple(chosen[:MAX_COLUMNS])
+def _axis(name: str, numeric: list[tuple[str, str]], kind: str) -> tuple[str, str] | None:
+    """The column that the query names, else the first of a kind, else any."""
+    asked = tuple(request.args.get(name, "").split(".", 1))
+    if len(asked) == 2 and asked in numeric:
+        return asked[0], asked[1]
+    return next((each for each in numeric if each[0] == kind), numeric[0] if numeric else None)
+
+
+def _float(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _notices(links: list[dict[str, Any]]) -> list[str]:

@@ -15,9 +15,29 @@ from ckanext.mlops.logic.action.harvest import (
     mlops_preview_show,
 )
 from ckanext.mlops.logic.action.lineage import mlops_lineage_show
-from ckanext.mlops.logic.action.links import mlops_link_create, mlops_link_delete, mlops_link_list
+from ckanext.mlops.logic.action.link_hints import (
+    mlops_link_hint_accept,
+    mlops_link_hint_dismiss,
+    mlops_link_hint_list,
+)
+from ckanext.mlops.logic.action.links import (
+    mlops_link_create,
+    mlops_link_create_many,
+    mlops_link_delete,
+    mlops_link_list,
+    mlops_link_show,
+    mlops_link_update,
+)
 from ckanext.mlops.logic.action.metrics import mlops_repository_metrics
 from ckanext.mlops.logic.action.mlflow import mlops_mlflow_sync, mlops_run_list, mlops_server_list
+from ckanext.mlops.logic.action.models import (
+    mlops_experiment_list,
+    mlops_experiment_show,
+    mlops_leaderboard,
+    mlops_model_lineage,
+    mlops_model_list,
+    mlops_run_search,
+)
 from ckanext.mlops.logic.action.overview import mlops_overview
 from ckanext.mlops.logic.action.push import mlops_repository_push
 from ckanext.mlops.logic.action.repositories import mlops_ref_list, mlops_repository_show
@@ -30,6 +50,8 @@ __all__ = [
     "mlops_audit_list",
     "mlops_content_check",
     "mlops_dataset_load",
+    "mlops_experiment_list",
+    "mlops_experiment_show",
     "mlops_field_list",
     "mlops_field_restore",
     "mlops_field_take",
@@ -39,11 +61,20 @@ __all__ = [
     "mlops_harvest_reject",
     "mlops_harvest_report",
     "mlops_harvest_revert",
+    "mlops_leaderboard",
     "mlops_lineage_show",
     "mlops_link_create",
+    "mlops_link_create_many",
     "mlops_link_delete",
+    "mlops_link_hint_accept",
+    "mlops_link_hint_dismiss",
+    "mlops_link_hint_list",
     "mlops_link_list",
+    "mlops_link_show",
+    "mlops_link_update",
     "mlops_mlflow_sync",
+    "mlops_model_lineage",
+    "mlops_model_list",
     "mlops_overview",
     "mlops_preview_create",
     "mlops_preview_show",
@@ -54,6 +85,7 @@ __all__ = [
     "mlops_repository_push",
     "mlops_repository_show",
     "mlops_run_list",
+    "mlops_run_search",
     "mlops_server_list",
     "mlops_version_diff",
     "mlops_version_list",

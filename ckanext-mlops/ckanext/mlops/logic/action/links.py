@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, cast
 
-import sqlalchemy as sa
 from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import activity, mlflow_servers, mlflow_sync
-from ckanext.mlops.core.errors import MlflowError
-from ckanext.mlops.core.mlflow import Reader
+from ckanext.mlops import activity
 from ckanext.mlops.logic import schema
-from ckanext.mlops.logic.mlflow_dictize import Servers, experiment_dict, iso, link_dict, run_dict
-from ckanext.mlops.model import Link, Version, links
-from ckanext.mlops.model import mlflow as facts
+from ckanext.mlops.logic.links import check_version, declared_links, dictize, for_activity, make, package_of
+from ckanext.mlops.model import Link, link_hints, links
 from ckanext.mlops.model.tables import utc_now
-
-#: Newest runs of an experiment that a list of links carries; ``mlops_run_list`` has all.
-RUNS_SHOWN = 20
-_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @tk.validate_action_data(schema.link_create)
 def mlops_link_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
-    """Link a dataset to an MLflow experiment or run, and copy its facts.
+    """Link a dataset to an experiment, run or model of MLflow, and copy its facts.
 
     Doing it again is the same link: a ``note`` or ``version`` that is given replaces the one before. The experiment's
     newest 500 runs are copied at once, the rest by the next ``mlops_mlflow_sync``. When the MLflow server does not
@@ -39,9 +30,11 @@ def mlops_link_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :type id: string
     :param server: name of an MLflow server in this portal's configuration, see ``mlops_server_list``
     :type server: string
-    :param kind: ``experiment`` or ``run`` (optional, default: ``run``)
+    :param kind: ``run``, ``experiment``, ``logged_model``, ``registered_model`` or ``model_version`` (optional,
+        default: ``run``)
     :type kind: string
-    :param target: id of the run; id or name of the experiment
+    :param target: id of the run or logged model, id or name of the experiment, name of the registered model,
+        ``NAME/VERSION`` of the model version; models must have been copied by a sync
     :type target: string
     :param relation: what the run did with the dataset: ``produced``, ``trained_on``, ``evaluated_on`` or ``used``
         (optional, default: ``used``)
@@ -62,38 +55,152 @@ def mlops_link_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     tk.check_access("mlops_link_create", context, data_dict)
     session = cast(Session, context["session"])
     package = package_of(data_dict["id"])
-    _check_version(session, package, data_dict.get("version"))
-    name, kind = data_dict["server"], data_dict["kind"]
-    try:
-        client = mlflow_servers.client(name, interactive=True)
-    except mlflow_servers.NotConfigured as error:
-        raise tk.ValidationError({"server": [str(error)]}) from None
-    copy = _experiment_target if kind == "experiment" else _run_target
-    target = copy(session, client, data_dict["target"].strip())
-    user = model.User.get(context.get("user"))
-    link, created = links.assert_link(
-        session,
-        package_id=package.id,
-        server=name,
-        kind=kind,
-        target=target,
-        relation=data_dict["relation"],
-        user_id=user.id if user else None,
-        version_id=data_dict.get("version") or None,
-        note=data_dict["note"],
-        now=utc_now(),
-    )
-    answer = _dictize(session, [link])[0]
+    link, created = make(session, package, data_dict, model.User.get(context.get("user")))
+    answer = dictize(session, [link])[0]
     if created:
-        activity.record(context, activity.NEW_LINK, package, {"link": _for_activity(answer)})
+        activity.record(context, activity.NEW_LINK, package, {"link": for_activity(answer)})
+    session.commit()
+    return answer
+
+
+@tk.validate_action_data(schema.link_create_many)
+def mlops_link_create_many(context: Context, data_dict: DataDict) -> dict[str, Any]:
+    """Make many links at once: all of them, or none when one is wrong.
+
+    You must be authorized to edit every dataset that is named.
+
+    :param links: JSON list of at most 1,000 links, each with the arguments of ``mlops_link_create``
+    :type links: list of dictionaries
+
+    :returns: ``created`` and ``known``, how many were new and how many there were, and ``ids`` in the order given
+    :rtype: dictionary
+
+    Example::
+
+        curl -H "Authorization: $TOKEN" https://portal.example.org/api/3/action/mlops_link_create_many \\
+            -d 'links=[{"id": "titanic-train", "server": "lab", "target": "'$RUN_ID'", "relation": "produced"}]'
+    """
+    tk.check_access("mlops_link_create_many", context, data_dict)
+    wanted, errors = [], {}
+    for number, each in enumerate(data_dict["links"]):
+        checked, wrong = tk.navl_validate(each, schema.link_create(), context)
+        wanted.append(checked)
+        if wrong:
+            errors[str(number)] = wrong
+    if errors:
+        raise tk.ValidationError({"links": [cast(Any, errors)]})
+    session = cast(Session, context["session"])
+    user = model.User.get(context.get("user"))
+    ids, created = [], 0
+    for number, each in enumerate(wanted):
+        package = package_of(each["id"])
+        try:
+            link, is_new = make(session, package, each, user)
+        except tk.ValidationError as error:
+            session.rollback()
+            raise tk.ValidationError({"links": [cast(Any, {str(number): error.error_dict})]}) from None
+        if is_new:
+            session.flush()
+            activity.record(context, activity.NEW_LINK, package, {"link": for_activity(dictize(session, [link])[0])})
+        ids.append(link.id)
+        created += is_new
+    session.commit()
+    return {"created": created, "known": len(ids) - created, "ids": ids}
+
+
+@tk.validate_action_data(schema.link_update)
+def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
+    """Correct a link: its relation, the dataset's version, its note. What is not given stays; empty text clears.
+
+    The link is yours from then on, whatever found it: no sync and no harvest changes it again.
+
+    You must be authorized to edit the dataset.
+
+    :param id: id of the link
+    :type id: string
+    :param relation: ``produced``, ``trained_on``, ``evaluated_on`` or ``used`` (optional)
+    :type relation: string
+    :param version: id of the dataset's version (optional)
+    :type version: string
+    :param note: for people (optional)
+    :type note: string
+
+    :returns: the link, as in ``mlops_link_list``; another relation gives it another ``id``
+    :rtype: dictionary
+
+    Example::
+
+        curl -H "Authorization: $TOKEN" https://portal.example.org/api/3/action/mlops_link_update \\
+            -d id=$LINK_ID -d relation=evaluated_on
+    """
+    tk.check_access("mlops_link_update", context, data_dict)
+    session = cast(Session, context["session"])
+    link = _link(session, data_dict["id"])
+    package = package_of(link.package_id)
+    check_version(session, package, data_dict.get("version"))
+    user, now = model.User.get(context.get("user")), utc_now()
+    user_id = user.id if user else None
+    relation = data_dict.get("relation") or link.relation
+    if relation != link.relation:
+        if link.origin == links.INFERRED:
+            link_hints.dismiss(session, link, user_id, now)
+        old, link = (
+            link,
+            links.assert_link(
+                session,
+                package_id=package.id,
+                server=link.server,
+                kind=link.kind,
+                target=link.target,
+                relation=relation,
+                user_id=user_id,
+                version_id=link.version_id,
+                note=link.note,
+                now=now,
+            )[0],
+        )
+        link.evidence = old.evidence
+        link_hints.forget(session, link.id)
+        session.delete(old)
+    if link.origin != links.ASSERTED:
+        link.origin, link.user_id = links.ASSERTED, user_id
+    if "version" in data_dict:
+        link.version_id = data_dict["version"] or None
+    if "note" in data_dict:
+        link.note = data_dict["note"]
+    session.flush()
+    answer = dictize(session, [link])[0]
+    activity.record(context, activity.CHANGED_LINK, package, {"link": for_activity(answer)})
     session.commit()
     return answer
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.page_of_dataset)
+@tk.validate_action_data(schema.object_show)
+def mlops_link_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
+    """One link, with its evidence and the copied facts of what it leads to.
+
+    You must be authorized to see the dataset.
+
+    :param id: id of the link
+    :type id: string
+
+    :returns: the link, as in ``mlops_link_list``
+    :rtype: dictionary
+
+    Example::
+
+        curl "https://portal.example.org/api/3/action/mlops_link_show?id=$LINK_ID"
+    """
+    tk.check_access("mlops_link_show", context, data_dict)
+    session = cast(Session, context["session"])
+    return dictize(session, [_link(session, data_dict["id"])])[0]
+
+
+@tk.side_effect_free
+@tk.validate_action_data(schema.link_list)
 def mlops_link_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
-    """The MLflow experiments and runs that a dataset is linked to, newest link first.
+    """The experiments, runs and models of MLflow that a dataset is linked to, newest link first.
 
     Facts are those that were copied at ``facts_at``; no MLflow server is asked. ``stale`` says why they may be out of
     date: ``away`` (the server did not answer the last time), ``old``, ``never copied``, ``not configured``, or nothing.
@@ -106,6 +213,10 @@ def mlops_link_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
     :param id: id or name of the dataset
     :type id: string
+    :param kind: only links of that kind (optional)
+    :type kind: string
+    :param origin: only links of that origin (optional)
+    :type origin: string
     :param limit: links in the answer (optional, default: ``100``, at most ``1000``)
     :type limit: integer
     :param offset: links to skip (optional, default: ``0``)
@@ -124,15 +235,19 @@ def mlops_link_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     session = cast(Session, context["session"])
     package = package_of(data_dict["id"])
     limit, offset = data_dict["limit"], data_dict["offset"]
-    declared = declared_links(session, package)
+    kind, origin = data_dict.get("kind") or "", data_dict.get("origin") or ""
+    wanted = origin in ("", links.DECLARED) and kind in ("", "experiment")
+    declared = declared_links(session, package) if wanted else []
     shown = declared[offset : offset + limit]
-    count, stored = links.links_of(session, package.id, limit - len(shown), max(0, offset - len(declared)))
-    return {"count": count + len(declared), "results": _dictize(session, [*shown, *stored])}
+    count, stored = links.links_of(
+        session, package.id, limit - len(shown), max(0, offset - len(declared)), origin=origin, kind=kind
+    )
+    return {"count": count + len(declared), "results": dictize(session, [*shown, *stored])}
 
 
 @tk.validate_action_data(schema.object_show)
 def mlops_link_delete(context: Context, data_dict: DataDict) -> None:
-    """Remove a link between a dataset and MLflow. Nothing changes in MLflow.
+    """Remove a link between a dataset and MLflow. Nothing changes in MLflow; a link that was found does not come back.
 
     You must be authorized to edit the dataset. A declared link has no id: change the dataset's fields instead.
 
@@ -145,148 +260,20 @@ def mlops_link_delete(context: Context, data_dict: DataDict) -> None:
     """
     tk.check_access("mlops_link_delete", context, data_dict)
     session = cast(Session, context["session"])
-    link = session.get(Link, data_dict["id"])
-    if link is None:
-        raise tk.ObjectNotFound(tk._("Link not found"))
+    link = _link(session, data_dict["id"])
     package = model.Package.get(link.package_id)
-    answer = _dictize(session, [link])[0]
+    answer = dictize(session, [link])[0]
+    if link.origin == links.INFERRED or link.evidence:
+        user = model.User.get(context.get("user"))
+        link_hints.dismiss(session, link, user.id if user else None, utc_now())
     session.delete(link)
     if package:
-        activity.record(context, activity.DELETED_LINK, package, {"link": _for_activity(answer)})
+        activity.record(context, activity.DELETED_LINK, package, {"link": for_activity(answer)})
     session.commit()
 
 
-def declared_links(session: Session, package: model.Package) -> list[Link]:
-    """The link that the dataset's fields declare, as a row that is in no table; none where a stored link says it.
-
-    ``target`` is the experiment's id, or its name as long as no facts of it were copied.
-    """
-    declared = links.declared_by(package)
-    if declared is None:
-        return []
-    known = facts.experiment_named(session, declared.server, declared.experiment)
-    if known and links.has_experiment(session, package.id, declared.server, known.experiment_id):
-        return []
-    return [
-        Link(
-            package_id=package.id,
-            server=declared.server,
-            kind="experiment",
-            target=known.experiment_id if known else declared.experiment,
-            relation="used",
-            note="",
-            origin=links.DECLARED,
-            evidence={"fields": ["mlflow_server", "mlflow_experiment"]},
-        )
-    ]
-
-
-def package_of(id_or_name: str) -> model.Package:
-    """The dataset of that id or name; raises ObjectNotFound."""
-    package = model.Package.get(id_or_name)
-    if package is None:
-        raise tk.ObjectNotFound(tk._("Dataset not found"))
-    return package
-
-
-def _check_version(session: Session, package: model.Package, version_id: str | None) -> None:
-    if version_id:
-        version = session.get(Version, version_id)
-        if version is None or version.package_id != package.id:
-            raise tk.ValidationError({"version": [tk._("This dataset has no such version; see mlops_version_list.")]})
-
-
-def _experiment_target(session: Session, client: Reader, target: str) -> str:
-    """Id of the experiment, its facts copied."""
-    name = client.name
-    try:
-        found = mlflow_sync.find_experiment(client, target)
-        if found:
-            mlflow_sync.copy_experiment(session, client, found, utc_now())
-            facts.record_contact(session, name, utc_now())
-            return found.experiment_id
-    except MlflowError as error:
-        known = facts.experiments(session, [(name, target)]).get((name, target))
-        known = known or facts.experiment_named(session, name, target)
-        return _known_or_refused(session, name, known.experiment_id if known else None, error)
-    raise tk.ValidationError(
-        {"target": [tk._("MLflow server {server} has no experiment with this id or name.").format(server=name)]}
-    )
-
-
-def _run_target(session: Session, client: Reader, target: str) -> str:
-    """Id of the run, its facts copied."""
-    name = client.name
-    try:
-        found = client.run(target) if _RUN_ID.fullmatch(target) else None
-        if found:
-            mlflow_sync.copy_run(session, client, found, utc_now())
-            facts.record_contact(session, name, utc_now())
-            return found.run_id
-    except MlflowError as error:
-        known = facts.runs(session, [(name, target)]).get((name, target))
-        return _known_or_refused(session, name, known.run_id if known else None, error)
-    raise tk.ValidationError({"target": [tk._("MLflow server {server} has no run with this id.").format(server=name)]})
-
-
-def _known_or_refused(session: Session, server: str, known_id: str | None, error: MlflowError) -> str:
-    session.rollback()
-    facts.record_contact(session, server, utc_now(), str(error))
-    if known_id:
-        return known_id
-    session.commit()
-    raise tk.ValidationError(
-        {
-            "server": [
-                tk._("{problem} Nothing was linked, because no facts of this target were copied before.").format(
-                    problem=error
-                )
-            ]
-        }
-    ) from None
-
-
-def _dictize(session: Session, found: list[Link]) -> list[dict[str, Any]]:
-    run_keys = [(link.server, link.target) for link in found if link.kind == "run"]
-    known_runs = facts.runs(session, run_keys)
-    keys = [(link.server, link.target) for link in found if link.kind == "experiment"]
-    keys += [(run.server, run.experiment_id) for run in known_runs.values()]
-    known, counts = facts.experiments(session, keys), facts.run_counts(session, keys)
-    commits = _version_commits(session, {link.version_id for link in found if link.version_id})
-    names = {link.server for link in found}
-    servers = Servers(names, facts.states(session, names), utc_now())
-    results = []
-    for link in found:
-        answer, key = link_dict(link), (link.server, link.target)
-        answer["version_commit"] = commits.get(link.version_id) if link.version_id else None
-        run, experiment = None, known.get(key) if link.kind == "experiment" else None
-        if link.kind == "run":
-            run = known_runs.get(key)
-            experiment = known.get((link.server, run.experiment_id)) if run else None
-            answer["run"] = run_dict(run, servers) if run else None
-            answer["page"] = answer["run"]["page"] if run else None
-        else:
-            newest = facts.runs_of_experiment(session, link.server, link.target, RUNS_SHOWN) if experiment else []
-            answer["runs"] = [run_dict(row, servers) for row in newest]
-            answer["run_count"] = counts.get(key, 0)
-            answer["page"] = servers.experiment_page(*key) if experiment else None
-        answer["experiment"] = experiment_dict(experiment) if experiment else None
-        copied = run or experiment
-        answer["facts_at"] = iso(copied.facts_at) if copied else None
-        answer["stale"] = servers.stale(link.server, copied.facts_at if copied else None)
-        results.append(answer)
-    return results
-
-
-def _version_commits(session: Session, ids: set[str]) -> dict[str, str]:
-    if not ids:
-        return {}
-    query = sa.select(Version.id, Version.commit).where(Version.id.in_(ids))
-    return {row.id: row.commit for row in session.execute(query)}
-
-
-def _for_activity(link: dict[str, Any]) -> dict[str, Any]:
-    """What the activity stream keeps: the link, and a name for people."""
-    named = link.get("run") or link.get("experiment") or {}
-    kept = ("id", "server", "kind", "target", "relation", "note", "version", "origin")
-    return {**{key: link[key] for key in kept}, "name": named.get("name") or link["target"]}
+def _link(session: Session, link_id: str) -> Link:
+    link = session.get(Link, link_id, populate_existing=True)
+    if link is None:
+        raise tk.ObjectNotFound(tk._("Link not found"))
+    return link

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from ckanext.mlops import mlflow_schedule, mlflow_servers, mlflow_sync
 from ckanext.mlops.core.mlflow import Health, Reader
 from ckanext.mlops.logic import schema
-from ckanext.mlops.logic.action.links import declared_links, package_of
-from ckanext.mlops.logic.mlflow_dictize import Servers, iso, run_dict
+from ckanext.mlops.logic.links import check_version, declared_links, package_of
+from ckanext.mlops.logic.mlflow_dictize import Servers, iso, run_dict, tie_dict
+from ckanext.mlops.logic.mlflow_lineage import model_versions_of_runs, version_labels
 from ckanext.mlops.model import mlflow as facts
-from ckanext.mlops.model import run_table
+from ckanext.mlops.model import run_links, run_table
 from ckanext.mlops.model.tables import utc_now
 
 #: A server is asked for its health at most that often, however many people want to know.
@@ -130,12 +131,17 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :type goal: string
     :param columns: whether to look for all metrics and params (optional, default: ``true``)
     :type columns: boolean
+    :param version: only runs that are tied to this version of the dataset, by its id (optional)
+    :type version: string
+    :param only: only these of its runs, each as ``SERVER:RUN_ID`` (optional)
+    :type only: list of strings
     :param limit: runs in the answer (optional, default: ``25``, at most ``1000``)
     :type limit: integer
     :param offset: runs to skip (optional, default: ``0``)
     :type offset: integer
 
-    :returns: ``count`` of all runs, ``results``, ``best`` (``server``, ``run_id``, ``value``, or null), and
+    :returns: ``count`` of all runs, ``results`` (facts of each, its ``ties`` to the dataset with their evidence, and
+        the registered ``models`` that it made), ``best`` (``server``, ``run_id``, ``value``, or null), and
         ``columns``: the metrics and params there are, each with ``kind``, ``name``, in how many ``runs``, how many
         distinct ``values``. Metric values that are no numbers are the texts ``NaN``, ``Infinity``, ``-Infinity``.
     :rtype: dictionary
@@ -148,7 +154,10 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     session = cast(Session, context["session"])
     package = package_of(data_dict["id"])
     declared = tuple((link.server, link.target) for link in declared_links(session, package))
-    selection = run_table.Selection(package.id, declared)
+    check_version(session, package, data_dict.get("version"))
+    pairs = [each.partition(":") for each in data_dict.get("only") or ()]
+    only = tuple((server, run_id) for server, _, run_id in pairs)
+    selection = run_table.Selection(package.id, declared, data_dict.get("version") or "", only=only)
     page = run_table.page(
         session, selection, data_dict["sort"], data_dict["order"] == "desc", data_dict["limit"], data_dict["offset"]
     )
@@ -158,10 +167,22 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     names = {run.server for run in page}
     servers = Servers(names, facts.states(session, names), utc_now())
     experiments = facts.experiments(session, {(run.server, run.experiment_id) for run in page})
+    keys = [(run.server, run.run_id) for run in page]
+    ties = run_links.of_runs(session, keys, package.id)
+    labels = version_labels(session, ties)
+    made = model_versions_of_runs(session, keys)
     results = []
     for run in page:
         experiment = experiments.get((run.server, run.experiment_id))
-        results.append({**run_dict(run, servers), "experiment_name": experiment.name if experiment else ""})
+        key = (run.server, run.run_id)
+        results.append(
+            {
+                **run_dict(run, servers),
+                "experiment_name": experiment.name if experiment else "",
+                "ties": [tie_dict(link, labels) for link in ties.get(key, ())],
+                "models": made.get(key, []),
+            }
+        )
     return {
         "count": run_table.count(session, selection),
         "results": results,
