@@ -9,6 +9,7 @@ from ckanext.mlops.views.download import mlops_download
 from ckanext.mlops.views.experiments import mlops_experiments
 from ckanext.mlops.views.harvest import mlops_harvest
 from ckanext.mlops.views.lineage import mlops_lineage
+from ckanext.mlops.views.link_picker import mlops_link_picker
 from ckanext.mlops.views.metrics import mlops_metrics
 from ckanext.mlops.views.mlflow import mlops_mlflow
 from ckanext.mlops.views.mlflow_webhook import mlops_mlflow_webhook
@@ -25,6 +26,7 @@ def get_blueprints() -> list[Blueprint]:
         mlops_experiments,
         mlops_harvest,
         mlops_lineage,
+        mlops_link_picker,
         mlops_metrics,
         mlops_mlflow,
         mlops_mlflow_webhook,

@@ -1,0 +1,178 @@
+"""Models, experiments and leaderboards lead to versions of datasets; what the reader may not see has no name."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import uuid
+
+import pytest
+from ckan import model
+
+from ckanext.mlops.model import Experiment, Link, ModelVersion, RegisteredModel, Run, versions
+
+NOW = datetime.datetime(2026, 1, 1)  # noqa: DTZ001 naive UTC, as CKAN stores it
+
+
+class World:
+    """Two versions of a public dataset, one of a private one, and a model of which each version used another."""
+
+    def __init__(self, make_dataset):
+        self.titanic = make_dataset(name="titanic", title="Titanic")["id"]
+        self.secret = make_dataset(name="secret-passengers", title="Secret passengers", private=True)["id"]
+        self.old, self.new, self.hidden = (str(uuid.uuid4()) for _ in range(3))
+        outs = [{"path": "a.csv", "hash": "1"}, {"path": "b.csv", "hash": "1"}, {"path": "c.csv", "hash": "1"}]
+        later = [{"path": "a.csv", "hash": "1"}, {"path": "b.csv", "hash": "2"}, {"path": "d.csv", "hash": "1"}]
+        tag = [{"name": "v1.2", "kind": "tag", "commit": "a" * 40}]
+        head = [{"name": "v1.4", "kind": "tag", "commit": "b" * 40}]
+        old = {"id": self.old, "digest": "1", "commit": "a" * 40, "facts": {"outs": outs}, "refs": tag}
+        new = {"id": self.new, "digest": "2", "commit": "b" * 40, "facts": {"outs": later}, "refs": head}
+        session = model.Session()
+        versions.store(session, self.titanic, [old, {**new, "current": True, "position": 2}])
+        row = {"id": self.hidden, "digest": "3", "commit": "c" * 40, "facts": {"outs": outs}, "current": True}
+        versions.store(session, self.secret, [row])
+        session.add(Experiment(server="lab", experiment_id="7", name="survival"))
+        session.add(RegisteredModel(server="lab", name="forest", facts={"aliases": {"champion": "1"}}))
+        for number, (run, metrics) in enumerate(
+            {"r1": {"acc": 0.8}, "r2": {"acc": 0.9}, "r3": {"acc": 0.7, "=cmd": 1.0}}.items(), start=1
+        ):
+            facts = {"metrics": metrics, "params": {"depth": str(number)}, "user": "ada"}
+            self.run(run, facts)
+            aliases = ["champion"] if number == 1 else []
+            version = {"version": str(number), "number": number, "run_id": run, "aliases": aliases}
+            session.add(ModelVersion(server="lab", name="forest", **version))
+        self.link(self.titanic, "r1", "trained_on", self.old)
+        self.link(self.secret, "r2", "trained_on", self.hidden)
+        self.link(self.titanic, "r3", "evaluated_on", self.new)
+        session.commit()
+
+    def run(self, run_id, facts):
+        row = {"server": "lab", "run_id": run_id, "experiment_id": "7", "name": f"run {run_id}", "status": "FINISHED"}
+        model.Session.add(Run(**row, started=NOW, ended=NOW, facts=facts))
+
+    def link(self, package, target, relation, version=None, **values):
+        row = {"server": "lab", "kind": "run", "relation": relation, "created": NOW, "origin": "inferred"}
+        row["evidence"] = {"rung": "hash", "strength": "exact", "why": ["named:tag"], "against": [], "choices": []}
+        link = Link(id=str(uuid.uuid4()), package_id=package, target=target, version_id=version, **(row | values))
+        model.Session.add(link)
+        model.Session.commit()
+        return link.id
+
+
+@pytest.fixture
+def world(people, make_dataset):
+    return World(make_dataset)
+
+
+def lineage(api, person=None):
+    return api("mlops_model_lineage", person, server="lab", name="forest")
+
+
+def test_a_model_says_which_version_it_was_trained_on_and_how_old_that_is(world, api):
+    first = lineage(api)["versions"][-1]
+    assert first["aliases"] == ["champion"]
+    [data] = first["datasets"]
+    assert (data["name"], data["relation"], data["version"]["label"]) == ("titanic", "trained_on", "v1.2")
+    fresh = data["freshness"]
+    assert (fresh["current"]["label"], fresh["fresh"], fresh["files"]) == ("v1.4", False, ["b.csv", "c.csv", "d.csv"])
+
+
+def test_the_model_page_says_it_in_a_sentence(world, page, people):
+    body = page("/mlflow/lab/models/forest", people.anonymous).body
+    assert "trained on v1.2 of Titanic; current is v1.4: 3 files differ" in " ".join(body.split())
+    assert "fresh: the data is still that of the current version" in body
+
+
+def test_a_dataset_that_the_reader_may_not_see_is_a_count(world, api, page, people, refused):
+    hidden = lineage(api, people.outsider)["versions"][1]
+    assert (hidden["version"], hidden["datasets"], hidden["hidden"], hidden["run"]) == ("2", [], 1, None)
+    seen = lineage(api, people.member)["versions"][1]
+    assert [data["name"] for data in seen["datasets"]] == ["secret-passengers"]
+    for address in ("/mlflow/lab/models/forest", "/mlflow/lab/experiments/7", "/mlflow/models", "/mlflow/experiments"):
+        for form in ("", "?format=json", "?format=csv"):
+            body = page(address + form, people.outsider).body
+            assert "ecret" not in body.replace("secret_key", ""), address + form
+        assert "you may not see" in page(address, people.outsider).body
+    assert api("mlops_experiment_show", server="lab", name="7")["hidden"] == 1
+    # Whoever sees none of the datasets does not learn that there is such a model.
+    api("package_patch", people.editor, id="titanic", private=True)
+    for action, name in (("mlops_model_lineage", "forest"), ("mlops_experiment_show", "7")):
+        with pytest.raises(refused) as caught:
+            api(action, people.outsider, server="lab", name=name)
+        assert caught.value.status == 404
+    assert (
+        api("mlops_model_list", people.outsider)["count"] == api("mlops_experiment_list", people.outsider)["count"] == 0
+    )
+
+
+def test_an_experiment_lists_the_versions_that_its_runs_used(world, api):
+    found = api("mlops_experiment_show", server="lab", name="7")["datasets"]
+    assert {(each["name"], each["relation"], each["version"]["label"], each["runs"]) for each in found} == {
+        ("titanic", "trained_on", "v1.2", 1),
+        ("titanic", "evaluated_on", "v1.4", 1),
+    }
+
+
+def test_a_leaderboard_never_mixes_versions_or_what_was_done(world, api):
+    world.run("r4", {"metrics": {"acc": 0.99}})
+    world.link(world.titanic, "r4", "trained_on")  # of which version is not known
+    world.run("r5", {"metrics": {"acc": 0.6, "loss": 0.2}})
+    world.link(world.titanic, "r5", "trained_on", world.new)
+    boards = api("mlops_leaderboard", id="titanic")["boards"]
+    assert {
+        (each["relation"], each["metric"], each["goal"], *(run["run_id"] for run in each["runs"])) for each in boards
+    } == {
+        ("evaluated_on", "acc", "max", "r3"),
+        ("evaluated_on", "=cmd", "max", "r3"),
+        ("trained_on", "acc", "max", "r5"),
+        ("trained_on", "loss", "min", "r5"),
+    }
+    [old] = api("mlops_leaderboard", id="titanic", version=world.old)["boards"]
+    assert [(run["run_id"], run["value"], run["models"][0]["aliases"]) for run in old["runs"]] == [
+        ("r1", 0.8, ["champion"])
+    ]
+
+
+def test_the_tab_shows_the_runs_of_this_version_and_of_all(world, page):
+    this, every = (page(f"/dataset/titanic/experiments{query}").body for query in ("", "?version=all"))
+    assert "run r3" in this
+    assert "run r1" not in this
+    assert "run r1" in every
+    assert "exact: hash" in this
+    assert "run r2" not in every
+    assert "/mlflow/lab/models/forest" in this
+
+
+def test_runs_side_by_side_with_what_differs(world, page):
+    body = page("/dataset/titanic/experiments/compare?run=lab:r1&run=lab:r3&run=lab:r2").body
+    assert "run r1" in body
+    assert "run r3" in body
+    assert "run r2" not in body  # it belongs to the private dataset alone
+    assert 'class="mlops-differs"' in body
+    assert "<svg" in body
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/dataset/titanic/experiments?",
+        "/dataset/titanic/experiments/compare?run=lab:r1&run=lab:r3&",
+        "/dataset/titanic/leaderboard?",
+        "/mlflow/lab/models/forest?",
+        "/mlflow/lab/experiments/7?",
+    ],
+)
+def test_everything_is_a_file_that_no_sheet_takes_for_a_formula(world, page, address):
+    answer = page(address + "format=csv")
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    for line in answer.body.splitlines():
+        assert not any(cell.startswith(("=", "+", "@")) for cell in line.split(","))
+    assert json.loads(page(address + "format=json").body)
+
+
+def test_pages_with_nothing_to_show_say_so(people, make_dataset, page):
+    make_dataset(name="titanic")
+    for address in ("/dataset/titanic/leaderboard", "/dataset/titanic/experiments/compare", "/mlflow/models"):
+        assert page(address).status_code == 200
+    assert page("/mlflow/lab/models/none").status_code == 404
+    assert page("/mlflow/lab/experiments/none").status_code == 404
