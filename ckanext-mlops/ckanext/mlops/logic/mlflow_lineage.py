@@ -11,8 +11,8 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from sqlalchemy.orm import Session
 
-from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.mlflow_dictize import Servers, experiment_dict, iso, model_dict, model_version_dict, run_dict
+from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.model import Link, Run, Version, links, mlflow_models, run_links
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.lineage import texts
