@@ -70,6 +70,8 @@ def _facets(package: Mapping[str, Any], resources: list[dict[str, Any]], known: 
         "column": [] if package.get("data_access") == "on_request" else known.columns,
         "run": known.runs,
         "experiment": [str(package.get("mlflow_experiment") or ""), *known.experiments],
+        "model": known.models,
+        "alias": known.aliases,
         "owner": [str(package.get("maintainer") or package.get("author") or "")],
         "year": [known.committed[:4]],
     }

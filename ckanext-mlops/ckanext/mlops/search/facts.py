@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.tables import flatten
-from ckanext.mlops.model.tables import Experiment, Link, Version
+from ckanext.mlops.model import run_links
+from ckanext.mlops.model.tables import Experiment, Link, RegisteredModel, Version
 from ckanext.mlops.model.transfers import Content
 
 MAX_VERSIONS = 1000
@@ -39,11 +40,13 @@ class Facts:
     runs: list[str] = field(default_factory=list)
     experiments: list[str] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+    aliases: list[str] = field(default_factory=list)
     committed: str = ""
 
 
 def facts(session: Session, package_id: str) -> Facts:
-    """Two statements; bounded by :data:`MAX_VERSIONS` versions."""
+    """A few statements; bounded by :data:`MAX_VERSIONS` versions."""
     result = Facts()
     hashes = sa.func.jsonb_path_query_array(Version.facts, sa.cast("$.outs[*].hash", sa.dialects.postgresql.JSONPATH))
     current = sa.case((Version.current, Version.facts), else_=None)
@@ -80,6 +83,10 @@ def facts(session: Session, package_id: str) -> Facts:
         elif row.name:
             result.experiments.append(row.name)
     result.columns = _columns(session, package_id, result.hashes)
+    for server, name, _ in run_links.models(session, [package_id]):
+        result.models.append(name)
+        model = session.get(RegisteredModel, (server, name))
+        result.aliases += list((model.facts.get("aliases") or {}) if model else ())
     return result
 
 
