@@ -35,8 +35,8 @@ def world(people, make_dataset):
     return ids
 
 
-def store(run_id, tags, **values):
-    run = RunFacts(run_id, "1", name=run_id, status="FINISHED", tags=tags, **values)
+def store(run_id, tags, experiment="1", **values):
+    run = RunFacts(run_id, experiment, name=run_id, status="FINISHED", tags=tags, **values)
     facts.store_runs(model.Session(), "lab", [run], utc_now())
     model.Session.commit()
 
@@ -114,10 +114,10 @@ def test_content_of_two_datasets_is_a_candidate_that_a_person_settles(world, api
 
 
 def test_a_name_is_a_suggestion_and_never_a_link(world, api, people):
-    store("r3", {}, inputs=(DatasetInput("t.csv", digest="0a1b2c3d", uri="/elsewhere/t.csv"),))
+    store("r3", {}, "2", inputs=(DatasetInput("t.csv", digest="0a1b2c3d", uri="/elsewhere/t.csv"),))
     match()
     [hint] = api("mlops_link_hint_list", id="titanic")["results"]
-    assert (hint["state"], hint["kind"], hint["target"]) == ("suggestion", "experiment", "1")
+    assert (hint["state"], hint["kind"], hint["target"]) == ("suggestion", "experiment", "2")
     api("mlops_link_hint_dismiss", people.editor, id=hint["id"])
     match()
     assert api("mlops_link_hint_list", id="titanic")["count"] == 0
@@ -125,7 +125,7 @@ def test_a_name_is_a_suggestion_and_never_a_link(world, api, people):
 
 
 def test_the_tab_lets_editors_settle_hints(world, page, people, sign_in):
-    store("r3", {}, inputs=(DatasetInput("t.csv", digest="0a1b2c3d"),))
+    store("r3", {}, "2", inputs=(DatasetInput("t.csv", digest="0a1b2c3d"),))
     match()
     assert "Only a name says so: t.csv." in page("/dataset/titanic/experiments").body
     assert 'value="dismiss"' not in page("/dataset/titanic/experiments").body

@@ -288,7 +288,11 @@ def _file(name: str, form: str, runs: list[dict[str, Any]]) -> Response:
 
 
 def _text(name: str, form: str, data: Any, head: list[str], rows: list[list[Any]]) -> Response:
-    text = json.dumps(data, ensure_ascii=False) if form == "json" else csv_text(head, rows)
+    text = (
+        json.dumps(data, ensure_ascii=False)
+        if form == "json"
+        else csv_text(head, [[str(cell) for cell in row] for row in rows])
+    )
     kind = "application/json" if form == "json" else "text/csv"
     return Response(text, mimetype=kind, headers={"Content-Disposition": f'attachment; filename="{name}.{form}"'})
 

@@ -100,7 +100,11 @@ def _label(version: dict[str, Any] | None) -> str:
 
 
 def _file(data: Any, head: list[str], rows: list[list[Any]], *, name: str, form: str) -> Response:
-    text = json.dumps(data, ensure_ascii=False) if form == "json" else csv_text(head, rows)
+    text = (
+        json.dumps(data, ensure_ascii=False)
+        if form == "json"
+        else csv_text(head, [[str(cell) for cell in row] for row in rows])
+    )
     kind = "application/json" if form == "json" else "text/csv"
     safe = "".join(letter if letter.isalnum() else "-" for letter in name.encode("ascii", "ignore").decode())
     return Response(text, mimetype=kind, headers={"Content-Disposition": f'attachment; filename="{safe}.{form}"'})
