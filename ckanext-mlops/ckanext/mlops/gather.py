@@ -67,6 +67,8 @@ class Reading:
     @property
     def unread(self) -> list[str]:
         """Names of the revisions that could not be read completely."""
+        if not self.snapshots:  # more often a mistake than a wish
+            return ["the repository"]
         return [each.name for snapshot in self.snapshots if not snapshot.complete for each in snapshot.revisions]
 
     def errors(self) -> list[str]:
@@ -149,6 +151,8 @@ def _chosen(
 ) -> Reading:
     """The stages that the configuration selects."""
     snapshots = selection.select(revisions, include=config.include, exclude=config.exclude, subfolder=config.subfolder)
+    if not snapshots:
+        found.append(Problem("no branch or tag is there that the source's options select; nothing is retired"))
     if config.remote:
         snapshots, without = selection.stored_in(snapshots, config.remote)
         found += [

@@ -61,7 +61,13 @@ def take_back() -> None:
     """Give work of killed workers to the queue again; what somebody is at is left alone."""
     session = model.Session()
     jobs = session.execute(
-        sa.select(HarvestJob.id, HarvestJob.source_id, HarvestJob.gather_started, HarvestJob.gather_finished)
+        sa.select(
+            HarvestJob.id,
+            HarvestJob.source_id,
+            HarvestJob.created,
+            HarvestJob.gather_started,
+            HarvestJob.gather_finished,
+        )
         .join(HarvestSource, HarvestSource.id == HarvestJob.source_id)
         .where(HarvestSource.type == "dvc", HarvestJob.status == "Running")
     ).all()
@@ -70,7 +76,7 @@ def take_back() -> None:
     for job in jobs:
         if job.gather_finished is not None:
             _imports(str(job.id), before)
-        elif job.gather_started is not None and job.gather_started < before:
+        elif (job.gather_started or job.created) < before:
             _gather(str(job.id), str(job.source_id))
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +196,61 @@ def harvest() -> Callable[..., foreground.Report]:
         )
         model.Session.remove()
         return report
+
+    return run
+
+
+def kill_at(where: str, number: int, when: str) -> None:
+    """Make this process kill itself, without any chance to tidy up, at the ``number``-th call."""
+    module, _, name = where.partition(":")
+    try:
+        owner: Any = import_module(module)
+    except ModuleNotFoundError:
+        parent, _, attribute = module.rpartition(".")
+        owner = getattr(import_module(parent), attribute)
+    *path, name = name.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    original = getattr(owner, name)
+    calls = []
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        calls.append(name)
+        if len(calls) == number and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*arguments, **options)
+        if len(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, call)
+
+
+def killed(work: Callable[[], None]) -> bool:
+    """Run ``work`` in a child process with connections of its own; whether it was killed."""
+    model.Session.remove()
+    engine: Any = model.meta.engine
+    engine.dispose()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+@pytest.fixture
+def killed_at() -> Callable[..., bool]:
+    """``killed_at(work, where, number, when)``: run ``work`` in a child that is killed there; whether it was."""
+
+    def run(work: Callable[[], object], where: str, number: int, when: str) -> bool:
+        def killing() -> None:
+            kill_at(where, number, when)
+            work()
+
+        return killed(killing)
 
     return run
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -48,47 +44,6 @@ POINTS = [
 ]
 
 
-def kill_at(where: str, number: int, when: str) -> None:
-    """Make this process kill itself, without any chance to tidy up, at the ``number``-th call."""
-    module, _, name = where.partition(":")
-    try:
-        owner: Any = import_module(module)
-    except ModuleNotFoundError:
-        parent, _, attribute = module.rpartition(".")
-        owner = getattr(import_module(parent), attribute)
-    *path, name = name.split(".")
-    for part in path:
-        owner = getattr(owner, part)
-    original = getattr(owner, name)
-    calls = []
-
-    def call(*arguments: Any, **options: Any) -> Any:
-        calls.append(name)
-        if len(calls) == number and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = original(*arguments, **options)
-        if len(calls) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(owner, name, call)
-
-
-def killed(work: Callable[[], None]) -> bool:
-    """Run ``work`` in a child process with connections of its own; whether it was killed."""
-    model.Session.remove()
-    engine: Any = model.meta.engine
-    engine.dispose()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-
-
 def forget(source_id: str) -> None:
     """Back to a source that was never harvested."""
     model.Session.remove()
@@ -100,7 +55,7 @@ def forget(source_id: str) -> None:
     model.Session.remove()
 
 
-def test_killed_at_any_point(repo: Any, source: Any, harvest: Any, catalog: Any, show: Any) -> None:
+def test_killed_at_any_point(repo: Any, source: Any, harvest: Any, catalog: Any, show: Any, killed_at: Any) -> None:
     source(repo.path)
     source_id = show("titanic")["id"]
     harvest()
@@ -108,12 +63,7 @@ def test_killed_at_any_point(repo: Any, source: Any, harvest: Any, catalog: Any,
     assert len(undisturbed["packages"]) == len(undisturbed["indexed"]) == 3
     for where, number, when in POINTS:
         forget(source_id)
-
-        def work(where: str = where, number: int = number, when: str = when) -> None:
-            kill_at(where, number, when)
-            harvest()
-
-        assert killed(work), f"{when} call {number} of {where} is never reached"
+        assert killed_at(harvest, where, number, when), f"{when} call {number} of {where} is never reached"
         report = harvest()
         assert report.counts()["failed"] == 0, f"{when} {where}"
         assert catalog() == undisturbed, f"{when} call {number} of {where}"

@@ -38,7 +38,9 @@ def index_together(package_ids: Iterable[str]) -> None:
             solr.add(docs=documents, commit=bool(tk.config.get("ckan.search.solr_commit")))
     except pysolr.SolrError as error:
         refused = "HTTP 4" in str(error)
-        raise (NotIndexed if refused else IndexAway)(f"The search index: {str(error)[:1000]}") from error
+        if refused:
+            raise NotIndexed(f"The search index refuses it: {str(error)[:1000]}") from error
+        raise IndexAway(f"The search index cannot be reached, or is not well: {str(error)[:300]}") from error
     except OSError as error:
         raise IndexAway(f"The search index cannot be reached: {error}") from error
     finally:
