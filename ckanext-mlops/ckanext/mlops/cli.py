@@ -10,6 +10,7 @@ from typing import Any
 import click
 from ckan import model
 
+from ckanext.mlops import cli_harvest
 from ckanext.mlops.cli_look import look
 from ckanext.mlops.cli_mlflow import mlflow
 from ckanext.mlops.core.errors import MlopsError
@@ -24,6 +25,8 @@ def mlops() -> None:
 
 mlops.add_command(look)
 mlops.add_command(mlflow)
+for _command in (cli_harvest.approve, cli_harvest.reject, cli_harvest.report, cli_harvest.revert):
+    mlops.add_command(_command)
 
 
 @mlops.command()
@@ -54,6 +57,7 @@ def harvest(source: str, as_json: bool) -> None:
         _table(("what", "dataset", "why"), rows)
         _problems("Not read", report.problems)
         click.echo(report.summary)
+        click.echo(f"Harvest job {report.job}: 'ckan mlops report' shows it, 'ckan mlops revert' takes it back.")
     if not report.read or report.counts()["failed"]:
         sys.exit(1)
 

@@ -16,7 +16,7 @@ from ckanext.harvest import queue
 from ckanext.harvest.harvesters.base import HarvesterBase
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
 
-from ckanext.mlops import batches, follow, gather, memory, mlflow_links, source_form, triggers, watch
+from ckanext.mlops import batches, follow, gather, mails, memory, mlflow_links, source_form, triggers, watch
 from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.source_config import ConfigError
@@ -35,11 +35,12 @@ DESCRIPTION = (
 
 @tk.chained_action
 def harvest_jobs_run(next_action: Action, context: Context, data_dict: DataDict) -> Any:
-    """Take back what killed workers left, then do what ckanext-harvest does."""
+    """Take back what killed workers left, do what ckanext-harvest does, then mail the reports."""
     tk.check_access("harvest_jobs_run", context, data_dict)
     watch.take_back()
     result = next_action(context, data_dict)
     triggers.follow_up()
+    mails.send_due()
     return result
 
 

@@ -99,3 +99,27 @@ def test_an_import_is_linked_when_its_source_appears(clean: None) -> None:
     [edge] = session.scalars(sa.select(Edge)).all()
     assert (edge.upstream_dataset, edge.upstream_uri) == (package["id"], None)
     assert edge.upstream_resource == naming.resource_id(guid, "names.csv")
+
+
+def test_a_report_and_a_revert(repo: Any, source: Any, harvest: Any, cli: Any) -> None:
+    source(repo.path)
+    job = harvest().job
+    result = cli("report", job)
+    assert result.exit_code == 0, result.output
+    assert "added      titanic-train  found at main" in result.output
+    assert "The source has 3, the catalog has 3 datasets of it." in result.output
+    assert json.loads(cli("report", job, "--json").stdout)["count"] == 3
+    assert "3 datasets taken back" in cli("revert", job).output
+    assert cli("report", job).output.count("reverted") == 1
+    assert "no harvest job nothing" in cli("revert", "nothing").output
+
+
+def test_a_plan_is_approved_or_rejected(repo: Any, source: Any, harvest: Any, cli: Any) -> None:
+    source(repo.path, approval=True)
+    job = harvest().job
+    assert "held: 3 stages" in cli("report", job).output
+    assert "3 changes are not written" in cli("reject", job, "--why", "No").output
+    result = cli("approve", job)
+    assert result.exit_code == 1
+    assert "Nothing of this harvest waits for approval" in result.output
+    assert "3 changes are written now" in cli("approve", harvest().job).output

@@ -1,0 +1,95 @@
+"""The report of a harvest is mailed to whoever created the source, through a mail server."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import socketserver
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ckan.common import config as ckan_settings
+
+
+class _Session(socketserver.StreamRequestHandler):
+    """As much of SMTP as CKAN's mailer speaks."""
+
+    def handle(self) -> None:
+        self.say("220 test")
+        while words := self.rfile.readline().decode().strip():
+            verb = words.split()[0].upper()
+            if verb == "DATA":
+                self.say("354 go on")
+                lines = list(iter(self.rfile.readline, b".\r\n"))
+                self.server.mails.append(email.message_from_bytes(b"".join(lines), policy=email.policy.default))
+            self.say("250 ok" if verb != "QUIT" else "221 bye")
+            if verb == "QUIT":
+                return
+
+    def say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Session)
+        self.mails: list[Any] = []
+
+
+@pytest.fixture
+def mails(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """What the mail server got."""
+    with _Server() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setitem(ckan_settings, "smtp.server", f"127.0.0.1:{server.server_address[1]}")
+        monkeypatch.setitem(ckan_settings, "smtp.mail_from", "portal@portal.test")
+        yield server.mails
+        server.shutdown()
+
+
+def test_the_report_is_mailed_once(repo: Any, source: Any, harvest: Any, mails: list[Any]) -> None:
+    source(repo.path, mail_reports=True)
+    report = harvest()
+    [mail] = mails
+    assert "root@portal.test" in mail["To"]
+    assert "Titanic: 3 stages, 4 outputs: 3 added" in mail["Subject"]
+    text = mail.get_body().get_content()
+    for each in (
+        "The source has 3, the catalog has 3 datasets of it.",
+        "added: Titanic: train (found at main)",
+        f"http://portal.test/harvest/titanic/job/{report.job}",
+    ):
+        assert each in text
+    harvest()
+    assert len(mails) == 1, "nothing happened"
+    repo.edit("dvc.yaml", "A forest.", "A tree & <more>.")
+    repo.commit()
+    harvest()
+    assert "changed: Titanic: train (changed: notes, model.pkl/description)" in mails[1].get_body().get_content()
+
+
+def test_a_failure_and_a_plan_that_waits_are_mailed(
+    root: Any, repo: Any, source: Any, harvest: Any, mails: Any
+) -> None:
+    source(root / "nothing", name="nothing", mail_reports=True)
+    harvest("nothing")
+    source(repo.path, mail_reports=True, approval=True)
+    harvest()
+    assert "failed" in mails[0]["Subject"]
+    assert "nothing" in mails[0].get_body().get_content()
+    assert "waits for approval" in mails[1]["Subject"]
+
+
+def test_nobody_is_mailed_who_did_not_ask(repo: Any, source: Any, harvest: Any, mails: list[Any]) -> None:
+    source(repo.path)
+    harvest()
+    assert mails == []
+
+
+def test_without_a_mail_server_the_harvest_is_fine(repo: Any, source: Any, harvest: Any) -> None:
+    source(repo.path, mail_reports=True)
+    assert harvest().counts()["added"] == 3
