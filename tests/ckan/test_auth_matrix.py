@@ -41,6 +41,10 @@ MATRIX = {
     "mlops_experiment_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_experiment_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_leaderboard": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_lineage_coverage": (EVERYBODY, EVERYBODY),
+    "mlops_lineage_diff": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_lineage_impact": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_lineage_path": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_lineage_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_link_create": (EDITORS, EDITORS),
     "mlops_link_create_many": (EDITORS, EDITORS),
@@ -151,6 +155,9 @@ class World:
             "mlops_preview_create": {"id": self.source["id"]},
             "mlops_preview_show": {"id": self.source["id"]},
             "mlops_experiment_show": {"server": "lab", "name": "1"},
+            "mlops_lineage_coverage": {"id": "lab"},
+            "mlops_lineage_diff": package | {"before": "2026-01-01"},
+            "mlops_lineage_path": {"start": self.package["id"], "end": self.package["id"]},
             "mlops_link_create": package | {"server": "nowhere", "target": "x"},
             "mlops_link_create_many": {"links": json.dumps([package | {"server": "nowhere", "target": "x"}])},
             "mlops_link_delete": {"id": self.new_link() if action == "mlops_link_delete" else ""},
@@ -232,7 +239,7 @@ def test_the_matrix(people, make_dataset, api, refused, private):
 )
 def test_what_does_not_exist_is_not_found(people, api, refused, action):
     nothing = {"id": "nothing-of-that-name", "name": "nothing-of-that-name", "before": "x", "after": "x"}
-    more = {"field": "x", "grant": True, "records": "x", "path": "x"}
+    more = {"field": "x", "grant": True, "records": "x", "path": "x", "start": "x", "end": "x"}
     with pytest.raises(refused) as caught:
         api(action, people.sysadmin, server="lab", target="x", **more, **nothing)
     assert caught.value.status == 404

@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 from ckan import model
 from ckan.tests import helpers
 
+from ckanext.mlops.model import Link
 from ckanext.mlops.model.lineage import store_harvested
 
 MAY_SEE = {"anonymous": False, "outsider": False, "member": True, "editor": True, "admin": True, "sysadmin": True}
@@ -132,3 +133,65 @@ def test_permissions_of_many_neighbours_are_read_together(
 
     count(3)
     assert count(13) <= count(3) + 1
+
+
+@pytest.mark.parametrize("role", ["anonymous", "outsider", "member", "sysadmin"])
+def test_every_lineage_action_keeps_hidden_names(chain: Any, people: Any, api: Any, refused: Any, role: str) -> None:
+    person = getattr(people, role)
+    shown = {"id": "result-data"}
+    calls = [
+        *(("mlops_lineage_show", {**shown, "level": level}) for level in ("datasets", "files", "steps")),
+        ("mlops_lineage_show", {**shown, "detail": "brief"}),
+        ("mlops_lineage_show", {**shown, "at": "2100-01-01"}),
+        ("mlops_lineage_impact", {**shown}),
+        ("mlops_lineage_impact", {**shown, "format": "csv"}),
+        ("mlops_lineage_path", {"start": "origin-data", "end": "result-data", "all": True}),
+        ("mlops_lineage_diff", {**shown, "before": "2000-01-01", "direction": "both"}),
+        ("mlops_lineage_coverage", {"id": "lab"}),
+    ]
+    for action, arguments in calls:
+        answer = api(action, person, **arguments)
+        assert bool(traces(chain, json.dumps(answer))) == MAY_SEE[role], action
+        hidden = {"mlops_lineage_show": 2, "mlops_lineage_impact": 1, "mlops_lineage_diff": 2}.get(action)
+        if not MAY_SEE[role] and hidden:
+            assert answer["hidden"] == hidden, action
+    way = api("mlops_lineage_path", person, start="origin-data", end="result-data")
+    assert (way["found"], way["length"]) == ((True, 2) if MAY_SEE[role] else (False, None))
+    if not MAY_SEE[role]:
+        for end in ({"start": "secret-data", "end": "result-data"}, {"start": "result-data", "end": "secret-data"}):
+            with pytest.raises(refused) as error:
+                api("mlops_lineage_path", person, **end)
+            assert error.value.status == 403
+
+
+@pytest.mark.parametrize("role", ["anonymous", "outsider", "member", "sysadmin"])
+def test_a_run_or_source_of_hidden_datasets_only_does_not_exist(
+    chain: Any, people: Any, api: Any, refused: Any, role: str
+) -> None:
+    edge = {"upstream_uri": "https://secret.example/data", "upstream_label": "Secret source"}
+    store_harvested(model.Session, chain["secret"]["id"], [edge])
+    link = {"package_id": chain["secret"]["id"], "server": "lab", "kind": "run", "target": "secret-run"}
+    model.Session.add(Link(id="secret-link", relation="trained_on", **link))
+    model.Session.commit()
+    for start in ("run:lab:secret-run", "secret-run", "external:https://secret.example/data"):
+        if MAY_SEE[role]:
+            found = {node["id"] for node in api("mlops_lineage_show", getattr(people, role), id=start)["nodes"]}
+            assert chain["secret"]["id"] in found
+        else:
+            with pytest.raises(refused) as error:
+                api("mlops_lineage_show", getattr(people, role), id=start)
+            assert error.value.status == 404
+
+
+def test_what_is_used_warns_before_it_is_deleted_and_can_be_kept(
+    chain: Any, people: Any, api: Any, refused: Any, page: Any, ckan_config: Any, monkeypatch: Any
+) -> None:
+    warning = page("/dataset/delete/result-data", people.sysadmin).body
+    assert "Used by 1 dataset" in warning
+    assert "Confidential title" in warning
+    monkeypatch.setitem(ckan_config, "ckanext.mlops.delete.refuse_used", True)
+    with pytest.raises(refused) as error:
+        api("package_delete", people.sysadmin, id="result-data")
+    assert "Used by 1 dataset" in str(error.value.error)
+    api("package_delete", people.sysadmin, id="confidential-data")
+    api("package_delete", people.sysadmin, id="result-data")

@@ -28,8 +28,8 @@ from ckanext.mlops.catalog.plan import Change
 from ckanext.mlops.catalog.weburl import import_uri
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.model import lineage, versions
-from ckanext.mlops.model.tables import Edge, Version
+from ckanext.mlops.model import hashes, lineage, versions
+from ckanext.mlops.model.tables import Version
 
 _COLUMNS = ("url", "name", "description", "format", "mimetype", "hash", "size")
 _NULLABLE = ("name", "mimetype", "size")
@@ -303,38 +303,23 @@ def _owned(item: _Item, rows: list[Row]) -> HarvestObject | None:
 def _write_rows(session: Session, items: Sequence[_Item]) -> None:
     versions.store_all(session, {item.package_id: item.dataset.versions for item in items})
     lineage.store_harvested_all(session, {item.package_id: item.dataset.edges for item in items})
+    hashes.store_harvested(
+        session,
+        {item.package_id: (item.dataset.guid, item.dataset.versions, item.dataset.edges) for item in items},
+    )
     _relink(session, [item.dataset for item in items if item.change.kind != "retired"])
 
 
 def _relink(session: Session, datasets: Iterable[Dataset]) -> None:
     """Imports from these datasets that were harvested before they were known here become edges to them."""
-    resources = {
-        import_uri(dataset.package["dvc_repository"], each["dvc_path"]): (dataset.package["id"], each["id"])
-        for dataset in datasets
-        for each in dataset.package["resources"]
-    }
-    if not resources:
-        return
-    found = session.scalars(
-        sa.select(Edge)
-        .where(Edge.upstream_uri == sa.any_(lineage.texts(resources)), Edge.origin == "harvested")
-        .order_by(Edge.id)
-    ).all()
-    for edge in found:
-        dataset_id, resource_id = resources[edge.upstream_uri or ""]
-        key = {"upstream_dataset": dataset_id, "upstream_resource": resource_id, "upstream_uri": None}
-        new = lineage.edge_id(
-            edge.downstream_dataset,
-            origin=edge.origin,
-            path=edge.path,
-            version_id=edge.version_id,
-            **key,
-        )
-        if session.get(Edge, new) is None:
-            session.execute(
-                sa.update(Edge).where(Edge.id == edge.id).values(id=new, **key), execution_options=_UNSYNCHRONIZED
-            )
-        session.expunge(edge)
+    lineage.relink(
+        session,
+        {
+            import_uri(dataset.package["dvc_repository"], each["dvc_path"]): (dataset.package["id"], each["id"])
+            for dataset in datasets
+            for each in dataset.package["resources"]
+        },
+    )
 
 
 def _mark(session: Session, items: Sequence[_Item]) -> None:

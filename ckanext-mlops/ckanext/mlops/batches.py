@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from ckanext.mlops.apply import Applied, Failed, apply
 from ckanext.mlops.catalog.text import line
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.model import hashes
 from ckanext.mlops.search import together
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,8 @@ def run(job_id: str, user: str, *, first: str | None = None, size: int = SIZE, p
             # Often a batch goes through without the one that is wrong. If not, each tries alone.
             alone = not bad or len(outcome.failed) >= _ALONE_AFTER
             groups += [[each] for each in reversed(ids)] if alone else [ids]
+    if outcome.applied:
+        _patiently(lambda: hashes.settle(model.Session()), patience)
     return outcome
 
 

@@ -114,13 +114,11 @@ def lineage() -> None:
 
 @lineage.command()
 def rebuild() -> None:
-    """Write the lineage index again, from the harvests and from what people asserted."""
-    from ckanext.mlops import memory
-    from ckanext.mlops.model import lineage as edges
+    """Write the lineage index again, from the harvests, from equal content and from what people asserted."""
+    from ckanext.mlops import lineage_index
 
-    counts = edges.rebuild(model.Session(), memory.all_edges(model.Session()))
-    model.Session.commit()
-    click.echo(f"{counts['edges']:,} edges of {counts['datasets']:,} datasets")
+    counts = lineage_index.rebuild(model.Session())
+    click.echo(f"{counts['edges']:,} edges of {counts['datasets']:,} datasets, {counts['inferred']:,} by equal content")
 
 
 def _say(message: str) -> None:

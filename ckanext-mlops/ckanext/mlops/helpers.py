@@ -15,6 +15,7 @@ from ckanext.harvest.model import HarvestSource
 from ckanext.mlops import getting, mlflow_servers, source_form
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
+from ckanext.mlops.logic import dependents
 from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.schema import HAPPENED
 from ckanext.mlops.logic.versions import chain
@@ -88,6 +89,16 @@ def mlops_origins(package: Mapping[str, Any]) -> Origins:
             url = entry["url"] if tk.h.is_url(entry["url"]) else ""
             shown.append({"title": label or entry["url"], "url": url, "kind": "external", "origin": origin})
     return Origins(shown, len(seen.hidden), len(set(ids) - seen.visible - seen.hidden))
+
+
+def mlops_dependents(package_id: str) -> dependents.Dependents:
+    """What uses the dataset, as the reader may know of it."""
+    return dependents.of(_context(), package_id)
+
+
+def mlops_keeps_used() -> bool:
+    """Whether a dataset that is used cannot be deleted."""
+    return bool(tk.config[dependents.REFUSE])
 
 
 def mlops_repository_label(url: str) -> str:

@@ -10,7 +10,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, Validator
 from flask import Blueprint
 
-from ckanext.mlops import activity, cleanup, resource_view, views
+from ckanext.mlops import activity, cleanup, lineage_index, resource_view, views
 from ckanext.mlops.logic import validators
 from ckanext.mlops.model import lineage
 from ckanext.mlops.search import document, facets, query
@@ -28,6 +28,7 @@ class MlopsPlugin(p.SingletonPlugin):
     p.implements(p.IBlueprint)
     p.implements(p.IFacets, inherit=True)
     p.implements(p.IPackageController, inherit=True)
+    p.implements(p.IResourceController, inherit=True)
     p.implements(p.IResourceView, inherit=True)
     p.implements(p.IValidators)
 
@@ -49,10 +50,21 @@ class MlopsPlugin(p.SingletonPlugin):
     def after_dataset_create(self, context: Context, pkg_dict: dict[str, Any]) -> None:
         """Keep the lineage index, in the transaction that creates the dataset."""
         lineage.sync_asserted(pkg_dict)
+        lineage_index.sync_given(pkg_dict)
 
     def after_dataset_update(self, context: Context, pkg_dict: dict[str, Any]) -> None:
         """Keep the lineage index, in the transaction that changes the dataset."""
         lineage.sync_asserted(pkg_dict)
+        lineage_index.sync_given(pkg_dict)
+
+    def after_resource_create(self, context: Context, resource: dict[str, Any]) -> None:
+        """Have the hashes of an uploaded file computed."""
+        if resource.get("url_type") == "upload":
+            lineage_index.enqueue(resource["package_id"])
+
+    def after_resource_update(self, context: Context, resource: dict[str, Any]) -> None:
+        """The same."""
+        self.after_resource_create(context, resource)
 
     def before_dataset_index(self, pkg_dict: dict[str, Any]) -> dict[str, Any]:
         """Our facets and words."""

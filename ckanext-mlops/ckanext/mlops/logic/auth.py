@@ -23,11 +23,32 @@ def mlops_lineage_show(context: Context, data_dict: DataDict) -> AuthResult:
     A dataset or resource that exists is refused; of anything else that is not to be seen, the reader does not learn
     whether it exists.
     """
-    found = focus.find(context, data_dict["id"])
-    if found.named and found.own:
-        return _may("package_show", context, found.datasets[0])
-    focus.visible(context, found, Reader(context))
-    return {"success": True}
+    return _may_walk(context, data_dict["id"])
+
+
+@tk.auth_allow_anonymous_access
+def mlops_lineage_impact(context: Context, data_dict: DataDict) -> AuthResult:
+    """As :func:`mlops_lineage_show`."""
+    return _may_walk(context, data_dict["id"])
+
+
+@tk.auth_allow_anonymous_access
+def mlops_lineage_diff(context: Context, data_dict: DataDict) -> AuthResult:
+    """As :func:`mlops_lineage_show`."""
+    return _may_walk(context, data_dict["id"])
+
+
+@tk.auth_allow_anonymous_access
+def mlops_lineage_path(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see both ends; what is between is checked one by one."""
+    start = _may_walk(context, data_dict["start"])
+    return _may_walk(context, data_dict["end"]) if start["success"] else start
+
+
+@tk.auth_allow_anonymous_access
+def mlops_lineage_coverage(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the organization; its datasets are checked one by one."""
+    return _may("organization_show", context, data_dict["id"])
 
 
 @tk.auth_allow_anonymous_access
@@ -341,6 +362,14 @@ def harvest_object_show(next_auth: AuthFunction, context: Context, data_dict: Da
 
 def _of_dataset(context: Context, data_dict: DataDict) -> AuthResult:
     return _may("package_show", context, data_dict["id"]) if data_dict.get("id") else {"success": True}
+
+
+def _may_walk(context: Context, node: str) -> AuthResult:
+    found = focus.find(context, node)
+    if found.named and found.own:
+        return _may("package_show", context, found.datasets[0])
+    focus.visible(found, Reader(context))
+    return {"success": True}
 
 
 def _may(action: str, context: Context, object_id: str) -> AuthResult:

@@ -77,7 +77,7 @@ def find(context: Context, text: str) -> Focus:
     raise tk.ObjectNotFound(tk._("Nothing of that id is known here"))
 
 
-def visible(context: Context, focus: Focus, reader: Reader) -> Focus:
+def visible(focus: Focus, reader: Reader) -> Focus:
     """The part of it that the reader may see.
 
     :raises ckan.logic.NotFound: there is none, as if it did not exist

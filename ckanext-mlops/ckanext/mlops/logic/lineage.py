@@ -59,7 +59,7 @@ def answer(context: Context, focus: focuses.Focus, question: Question, moment: M
     else:
         edges, cut = _edges(graph, shown), False
     edges += _tracked(graph, shown)
-    places = _places(around)
+    places = places_of(around)
     if question.level == "steps":
         _place_steps(places, edges)
     nodes = facts.nodes(reader, places, edges, moment, brief=question.brief)
@@ -80,7 +80,15 @@ def answer(context: Context, focus: focuses.Focus, question: Question, moment: M
     }
 
 
-def _places(around: Closure) -> dict[str, dict[str, Any]]:
+def graph_of(reader: Reader, graph: DatasetGraph, around: Closure) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Nodes and edges of what was found, with all that is known of them."""
+    shown = around.nodes
+    edges = _edges(graph, shown) + _tracked(graph, shown)
+    return facts.nodes(reader, places_of(around), edges, graph.moment, brief=False), edges
+
+
+def places_of(around: Closure) -> dict[str, dict[str, Any]]:
+    """Where each node is, seen from the starts."""
     return {
         key: {
             "distance": distance,
@@ -242,5 +250,5 @@ def resolve(context: Context, text: str, at: str = "") -> tuple[focuses.Focus, M
     """The focus and moment of a question, as far as the reader may see them."""
     reader = Reader(context)
     focus = focuses.find(context, text)
-    focus = focuses.visible(context, focus, reader)
+    focus = focuses.visible(focus, reader)
     return focus, focuses.moment_of(reader.session, focus, at)

@@ -3,9 +3,10 @@
 The walk goes breadth first, one statement per step and direction. Every statement starts at the nodes that the
 previous step found and reads their edges by index, at most as many as the answer may still hold, and every node is
 expanded once. So the cost follows the size of the answer and not of the graph; cycles, self-loops and diamonds end by
-themselves. A single recursive statement would not do: PostgreSQL forgets a node only together with its distance, so it
-would expand a node again at every distance at which a cycle or diamond reaches it, and the reader's permissions, which
-decide where the walk ends, are Python.
+themselves. Most walks meet nothing that is hidden, and no run: one recursive statement tells these all their steps
+beforehand. It alone would not do: PostgreSQL forgets a node only together with its distance, so it would expand a node
+again at every distance at which a cycle or diamond reaches it (it is bounded, and the walk goes on where it stopped),
+and the reader's permissions, which decide where the walk ends, are Python.
 
 What the nodes are is a :class:`Graph`'s business: datasets (:mod:`.datasetgraph`) or files (:mod:`.filegraph`).
 """
@@ -19,6 +20,7 @@ from typing import Protocol
 from ckanext.mlops.model.nodes import Side, dataset_of
 
 _SPARE = 1000
+_AHEAD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,12 @@ class Graph(Protocol):
 
     def neighbours(self, side: Side, frontier: Sequence[str], limit: int) -> tuple[list[str], bool]:
         """Nodes one step from ``frontier``, each once, in a fixed order, about ``limit`` of them; whether more are."""
+
+    def levels(self, side: Side, starts: Sequence[str], depth: int, limit: int) -> list[list[str]]:
+        """What a walk without permissions finds, distance by distance, as far as that is all that is there.
+
+        One statement for many steps. Empty when the graph cannot tell.
+        """
 
     def with_more(self, side: Side, nodes: set[str], met: set[str]) -> set[str]:
         """Those of ``nodes`` that have a neighbour which is not ``met``."""
@@ -97,12 +105,18 @@ def closure(
     nodes = set(began)
     frontiers: dict[Side, list[str]] = {side: list(result.starts) for side in sides}
     known: dict[Side, set[str]] = {side: set(began) for side in sides}
+    ahead = {side: graph.levels(side, result.starts, depth, max_nodes + max_nodes // 4 + _AHEAD) for side in sides}
+    _look_ahead(ahead.values(), look)
     for distance in range(1, depth + 1):
         for side in sides:
             found = result.upstream if side == "upstream" else result.downstream
             seen = known[side] | result.hidden | result.absent
             limit = max_nodes - len(nodes) + len(seen) + _SPARE
-            neighbours, cut = graph.neighbours(side, frontiers[side], limit) if frontiers[side] else ([], False)
+            cut = False
+            if distance <= len(ahead[side]) and not result.hidden and not result.absent:
+                neighbours = ahead[side][distance - 1]
+            else:
+                neighbours, cut = graph.neighbours(side, frontiers[side], limit) if frontiers[side] else ([], False)
             fresh = _admitted(graph, result, [key for key in neighbours if key not in seen], look)
             taken = []
             for key in fresh:
@@ -127,6 +141,13 @@ def closure(
         waiting = result.more[side].union(frontiers[side])
         result.more[side] = graph.with_more(side, waiting, met) if waiting else set()
     return result
+
+
+def _look_ahead(levels: Iterable[list[list[str]]], look: Look) -> None:
+    """Look at all datasets at once: readers remember what they saw."""
+    datasets = sorted({each for level in levels for keys in level for each in map(dataset_of, keys) if each})
+    if datasets:
+        look(datasets)
 
 
 def _admitted(graph: Graph, result: Closure, keys: list[str], look: Look) -> list[str]:

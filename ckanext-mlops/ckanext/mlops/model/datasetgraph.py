@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.model.closure import Look
-from ckanext.mlops.model.lineage import texts
+from ckanext.mlops.model.lineage import rows_of, texts
 from ckanext.mlops.model.moments import Moment, holds
 from ckanext.mlops.model.nodes import EXTERNAL, MODEL_URI, Side, kind_of
 from ckanext.mlops.model.tables import Edge
@@ -37,6 +37,35 @@ class DatasetGraph:
             found = self.with_models(found)
         others = {far for _, far in tracked(self.tracking, side, kinds)}
         return [*found, *sorted(others.difference(found))], cut
+
+    def levels(self, side: Side, starts: Sequence[str], depth: int, limit: int) -> list[list[str]]:
+        """See :class:`.closure.Graph`."""
+        if not all(kind_of(key) == "dataset" for key in starts):
+            return []
+        far = upstream_node if side == "upstream" else Edge.downstream_dataset
+        near = Edge.downstream_dataset if side == "upstream" else Edge.upstream_dataset
+        given = rows_of(starts)
+        walk = sa.select(given.c.value.label("node"), sa.literal(0).label("depth")).cte("walk", recursive=True)
+        step = sa.select(far, walk.c.depth + 1).where(near == walk.c.node, self.holds, walk.c.depth < depth)
+        walk = walk.union(step)
+        rows = self.session.execute(sa.select(walk.c.node, walk.c.depth).limit(limit)).all()
+        levels: list[set[str]] = [set() for _ in range(depth)]
+        seen: set[str] = set()
+        began = set(starts)
+        for node, distance in rows:
+            if distance and (node not in seen or node in began):
+                levels[distance - 1].add(node)
+            seen.add(node)
+        # The last level of a walk that was cut is not complete; what has runs or models goes on by other ways, too.
+        complete = rows[-1].depth - 1 if len(rows) >= limit else depth
+        if self.tracking.used:
+            near_runs = {near for near, _ in self.tracking.of_datasets(side, seen)}
+            at = [0] if near_runs & began else []
+            at += [number for number, level in enumerate(levels, 1) if level & near_runs]
+            complete = min([complete, *at])
+        named = [number for number, level in enumerate(levels, 1) if any(map(_is_model, level))]
+        complete = min([complete, *(number - 1 for number in named)])
+        return [sorted(level, key=lambda key: (key.startswith(EXTERNAL), key)) for level in levels[:complete]]
 
     def with_more(self, side: Side, nodes: set[str], met: set[str]) -> set[str]:
         """See :class:`.closure.Graph`."""
@@ -131,6 +160,10 @@ class DatasetGraph:
             .limit(limit)
         )
         return [row.upstream_dataset or EXTERNAL + row.upstream_uri for row in self.session.execute(pairs)]
+
+
+def _is_model(key: str) -> bool:
+    return key.startswith(EXTERNAL + MODEL_URI)
 
 
 def by_kind(keys: Iterable[str]) -> dict[str, list[str]]:

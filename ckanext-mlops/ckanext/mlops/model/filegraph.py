@@ -58,6 +58,10 @@ class FileGraph:
         found = sorted({far for _, far in pairs}, key=lambda key: (kind_of(key) != "file", key))
         return found[:limit], cut or len(found) > limit
 
+    def levels(self, side: Side, starts: Sequence[str], depth: int, limit: int) -> list[list[str]]:
+        """See :class:`.closure.Graph`: the paths of files are put together step by step."""
+        return []
+
     def with_more(self, side: Side, nodes: set[str], met: set[str]) -> set[str]:
         """See :class:`.closure.Graph`."""
         pairs, cut = self._pairs(side, sorted(nodes), MAX_MORE)

@@ -24,6 +24,7 @@ from ckanext.mlops.model.tables import Edge, utc_now
 
 Origin = Literal["harvested", "inferred", "asserted"]
 HARVESTED: Origin = "harvested"
+INFERRED: Origin = "inferred"
 ASSERTED: Origin = "asserted"
 _BATCH = 1000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -72,6 +73,47 @@ def store_harvested(session: Session, dataset_id: str, edges: Sequence[Mapping[s
 def store_harvested_all(session: Session, datasets: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """:func:`store_harvested` for many datasets at once: dataset id → edges."""
     _store(session, datasets, HARVESTED)
+
+
+def relink(session: Session, resources: Mapping[str, tuple[str, str]]) -> None:
+    """Harvested edges from these addresses become edges from the datasets that are there now.
+
+    :param resources: address of an import → (dataset, resource)
+    """
+    if not resources:
+        return
+    columns = (Edge.id, Edge.downstream_dataset, Edge.upstream_uri, Edge.path, Edge.version_id, Edge.current)
+    found = session.execute(
+        sa.select(*columns)
+        .where(Edge.upstream_uri == sa.any_(texts(resources)), Edge.origin == HARVESTED)
+        .order_by(Edge.id)
+    ).all()
+    for edge in found:
+        dataset, resource = resources[edge.upstream_uri]
+        key = {"upstream_dataset": dataset, "upstream_resource": resource, "upstream_uri": None}
+        new = edge_id(edge.downstream_dataset, origin=HARVESTED, path=edge.path, version_id=edge.version_id, **key)
+        own = sa.update(Edge).where(Edge.id == edge.id).values(id=new, **key)
+        if session.scalar(sa.select(Edge.id).where(Edge.id == new)) is not None:
+            session.execute(sa.delete(Edge).where(Edge.id == edge.id), execution_options=_UNSYNCHRONIZED)
+            own = sa.update(Edge).where(Edge.id == new).values(current=edge.current)
+        session.execute(own, execution_options=_UNSYNCHRONIZED)
+
+
+def store_inferred(
+    session: Session, hashes: Iterable[str], datasets: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> None:
+    """Make the edges that were concluded from these hashes equal to those given: dataset id → edges."""
+    made = [_row(dataset_id, INFERRED, edge, utc_now()) for dataset_id, edges in datasets.items() for edge in edges]
+    rows = {row["id"]: row for row in made}
+    session.execute(
+        sa.delete(Edge).where(
+            Edge.origin == INFERRED, Edge.hash == sa.any_(texts(hashes)), Edge.id != sa.all_(texts(rows))
+        ),
+        execution_options=_UNSYNCHRONIZED,
+    )
+    ids = sorted(rows)
+    for start in range(0, len(ids), _BATCH):
+        session.execute(_upsert([rows[each] for each in ids[start : start + _BATCH]]))
 
 
 def sync_asserted(package_dict: Mapping[str, Any], session: Session | None = None) -> None:
@@ -147,8 +189,12 @@ def rebuild(
     rows = session.execute(sa.select(package.id, package.extras["derived_from"].astext)).all()
     for dataset_id, value in rows:
         _sync_asserted(session, dataset_id, derived_from({"derived_from": value}))
-    edges_now = session.scalar(sa.select(sa.func.count()).select_from(Edge)) or 0
-    return {"datasets": len(rows), "edges": edges_now}
+    return {"datasets": len(rows), "edges": count(session)}
+
+
+def count(session: Session) -> int:
+    """How many edges there are."""
+    return session.scalar(sa.select(sa.func.count()).select_from(Edge)) or 0
 
 
 def derived_from(package_dict: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from ckanext.mlops.logic.action.access import mlops_access_ask, mlops_access_decide, mlops_access_list
 from ckanext.mlops.logic.action.contents import mlops_content_check, mlops_profile_show
 from ckanext.mlops.logic.action.datasets import mlops_dataset_load
+from ckanext.mlops.logic.action.deletion import package_delete
 from ckanext.mlops.logic.action.fields import mlops_field_list, mlops_field_restore, mlops_field_take
 from ckanext.mlops.logic.action.files import mlops_audit_list, mlops_file_list, mlops_recipe_show
 from ckanext.mlops.logic.action.harvest import (
@@ -15,6 +16,12 @@ from ckanext.mlops.logic.action.harvest import (
     mlops_preview_show,
 )
 from ckanext.mlops.logic.action.lineage import mlops_lineage_show
+from ckanext.mlops.logic.action.lineage_queries import (
+    mlops_lineage_coverage,
+    mlops_lineage_diff,
+    mlops_lineage_impact,
+    mlops_lineage_path,
+)
 from ckanext.mlops.logic.action.link_hints import (
     mlops_link_hint_accept,
     mlops_link_hint_dismiss,
@@ -62,6 +69,10 @@ __all__ = [
     "mlops_harvest_report",
     "mlops_harvest_revert",
     "mlops_leaderboard",
+    "mlops_lineage_coverage",
+    "mlops_lineage_diff",
+    "mlops_lineage_impact",
+    "mlops_lineage_path",
     "mlops_lineage_show",
     "mlops_link_create",
     "mlops_link_create_many",
@@ -90,4 +101,5 @@ __all__ = [
     "mlops_version_diff",
     "mlops_version_list",
     "mlops_version_show",
+    "package_delete",
 ]

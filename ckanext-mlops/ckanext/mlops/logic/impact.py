@@ -1,0 +1,143 @@
+"""What depends on something: everything that was made from it, with whom to ask and which models are in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from ckan import model
+from ckan.types import Context
+
+from ckanext.mlops.core.sheets import csv_text
+from ckanext.mlops.logic import lineage_facts as facts
+from ckanext.mlops.logic.focus import Focus
+from ckanext.mlops.logic.lineage import places_of
+from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.model import mlflow_models
+from ckanext.mlops.model.closure import Closure, closure
+from ckanext.mlops.model.datasetgraph import DatasetGraph
+from ckanext.mlops.model.lineage import texts
+from ckanext.mlops.model.nodes import dataset_of, kind_of, run_key
+
+MAX_NODES = 20_000
+MAX_DEPTH = 100
+_HEAD = ("degree", "kind", "name", "title", "type", "owner", "organization", "models", "aliases", "url")
+
+
+def answer(
+    context: Context,
+    focus: Focus,
+    *,
+    depth: int,
+    kind: str,
+    organization: str,
+    limit: int,
+    offset: int,
+    as_csv: bool,
+) -> dict[str, Any]:
+    """The answer of ``mlops_lineage_impact``; the user may see the focus."""
+    reader = Reader(context)
+    graph = DatasetGraph(reader.session)
+    around = walk(reader, graph, focus, depth=depth)
+    rows = [
+        (distance, key)
+        for key, distance in around.downstream.items()
+        if key not in around.starts and (not kind or kind_of(key) == kind) and _of(reader, key, organization)
+    ]
+    rows.sort(key=lambda row: (row[0], kind_of(row[1]), _title(reader, row[1]).casefold(), row[1]))
+    page = [key for _, key in rows[offset : offset + limit]]
+    results = _results(reader, graph, around, page)
+    degrees: dict[int, int] = {}
+    for distance, _ in rows:
+        degrees[distance] = degrees.get(distance, 0) + 1
+    found = {
+        "count": len(rows),
+        "degrees": degrees,
+        "results": results,
+        "hidden": len(around.hidden),
+        "absent": len(around.absent),
+        "truncated": around.truncated or any(around.more["downstream"]),
+    }
+    if as_csv:
+        lines = [[_cell(row, column) for column in _HEAD] for row in results]
+        found["csv"] = csv_text(_HEAD, lines)
+        found["results"] = []
+    return found
+
+
+def walk(reader: Reader, graph: DatasetGraph, focus: Focus, *, depth: int = MAX_DEPTH) -> Closure:
+    """Everything downstream."""
+    reader.look(list(focus.datasets))
+    return closure(graph, focus.starts(None), sides=("downstream",), depth=depth, max_nodes=MAX_NODES, look=reader.look)
+
+
+def _of(reader: Reader, key: str, organization: str) -> bool:
+    package = reader.packages.get(dataset_of(key) or "")
+    return not organization or (package is not None and package.owner_org == organization)
+
+
+def _title(reader: Reader, key: str) -> str:
+    package = reader.packages.get(dataset_of(key) or "")
+    return str(package.title or package.name) if package is not None else key
+
+
+def _results(reader: Reader, graph: DatasetGraph, around: Closure, page: list[str]) -> list[dict[str, Any]]:
+    places = {key: place for key, place in places_of(around).items() if key in set(page)}
+    nodes = {node["id"]: node for node in facts.nodes(reader, places, [], None, brief=False)}
+    owners = _owners(reader, page)
+    models = _models(reader, graph, around, page)
+    results = []
+    for key in page:
+        node = nodes[key]
+        own = models.get(key, [])
+        aliases = node["aliases"] if node["kind"] == "model" else [alias for each in own for alias in each["aliases"]]
+        results.append(
+            {
+                **{name: node[name] for name in ("id", "kind", "name", "title", "distance", "role", "url")},
+                "owner": owners.get(key, ""),
+                "organization": node.get("organization", ""),
+                "models": own,
+                "aliases": sorted(set(aliases)),
+            }
+        )
+    return results
+
+
+def _owners(reader: Reader, keys: Iterable[str]) -> dict[str, str]:
+    package = model.Package
+    rows = reader.session.execute(
+        sa.select(package.id, package.maintainer, package.author).where(
+            package.id == sa.any_(texts(key for key in keys if kind_of(key) == "dataset"))
+        )
+    )
+    return {row.id: row.maintainer or row.author or "" for row in rows}
+
+
+def _models(reader: Reader, graph: DatasetGraph, around: Closure, page: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Dataset → the model versions that the runs made which used it."""
+    runs = {key for key in around.downstream if kind_of(key) == "run"}
+    links = graph.tracking.links([key for key in page if kind_of(key) == "dataset"], runs)
+    made = mlflow_models.versions_of_runs(reader.session, {(link.server, link.target) for link in links})
+    found: dict[str, dict[tuple[str, str, str], dict[str, Any]]] = {}
+    for link in links:
+        if run_key(link.server, link.target) not in runs:
+            continue
+        for row in made.get((link.server, link.target), ()):
+            found.setdefault(link.package_id, {})[row.server, row.name, row.version] = {
+                "server": row.server,
+                "name": row.name,
+                "version": row.version,
+                "aliases": list(row.aliases or ()),
+            }
+    return {key: list(each.values()) for key, each in found.items()}
+
+
+def _cell(row: dict[str, Any], column: str) -> Any:
+    if column == "degree":
+        return row["distance"]
+    if column == "type":
+        return row["role"]
+    if column == "models":
+        return ", ".join(f"{each['name']} {each['version']}" for each in row["models"])
+    return ", ".join(row["aliases"]) if column == "aliases" else row[column]

@@ -1,0 +1,133 @@
+"""Equal content under other names and in other repositories is one thing, with its origin; the index can be rebuilt."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from ckan import model
+from ckan.tests import helpers
+from werkzeug.datastructures import FileStorage
+
+from ckanext.mlops import lineage_index
+from ckanext.mlops.model import Edge, FileHash, hashes
+
+MADE = "a,b\n1,2\n3,4\n5,6\n7,8\n"
+MAKING = """\
+stages:
+  make:
+    cmd: cp raw.txt made.csv && touch empty
+    deps: [raw.txt]
+    outs: [made.csv, empty]
+"""
+READING = """\
+stages:
+  read:
+    cmd: cp plain.csv out.csv && echo more >> out.csv
+    deps: [plain.csv]
+    outs: [out.csv]
+"""
+ONE, TWO = "https://example.org/one.git", "https://example.org/two.git"
+
+
+@pytest.fixture
+def two_repositories(make_repo: Any, load: Any) -> tuple[dict[str, str], dict[str, str]]:
+    """The first makes a file; the second tracks it under another name, reads it, and has an empty file in common."""
+    one, two = make_repo("one"), make_repo("two")
+    one.write({"raw.txt": MADE, "dvc.yaml": MAKING})
+    one.dvc("repro", "-q")
+    one.commit("v1")
+    two.write({"copy.csv": MADE, "plain.csv": MADE, "nothing": "", "dvc.yaml": READING})
+    two.dvc("add", "-q", "copy.csv", "nothing")
+    two.dvc("repro", "-q", "read")
+    two.commit("v1")
+    return load(one.path, ONE), load(two.path, TWO)
+
+
+def inferred() -> list[tuple[str, str, str]]:
+    rows = model.Session.execute(
+        sa.select(Edge.upstream_dataset, Edge.downstream_dataset, Edge.path).where(Edge.origin == "inferred")
+    )
+    return sorted(tuple(row) for row in rows)
+
+
+def test_equal_content_is_joined_to_the_step_that_made_it(two_repositories: Any, ask: Any) -> None:
+    one, two = two_repositories
+    assert inferred() == sorted(
+        [(one["make"], two["copy.csv.dvc"], "copy.csv"), (one["make"], two["read"], "plain.csv")]
+    )
+    found = ask("mlops_lineage_show", id=two["read"], direction="upstream")
+    [edge] = [each for each in found["edges"] if each["origin"] == "inferred"]
+    assert edge["evidence"] == {"kind": "content", "algorithm": "md5", "size": len(MADE), "output": "made.csv"}
+    files = ask("mlops_lineage_show", id=two["read"], direction="upstream", level="files")
+    assert f"file:{one['make']}:made.csv" in {node["id"] for node in files["nodes"]}
+
+
+def test_a_hash_finds_whatever_holds_it(two_repositories: Any, ask: Any) -> None:
+    one, two = two_repositories
+    md5 = hashlib.md5(MADE.encode(), usedforsecurity=False).hexdigest()
+    found = ask("mlops_lineage_show", id=md5, level="files", depth=1)
+    assert set(found["starts"]) == {f"file:{one['make']}:made.csv", f"file:{two['copy.csv.dvc']}:copy.csv"}
+
+
+def test_an_upload_is_joined_by_either_of_its_hashes(two_repositories: Any, make_dataset: Any, ask: Any) -> None:
+    one, _ = two_repositories
+    package = make_dataset(name="uploaded")
+    upload = FileStorage(io.BytesIO(MADE.encode()), "table.csv")
+    helpers.call_action("resource_create", package_id=package["id"], name="table.csv", upload=upload)
+    # Git LFS knows the same content by its SHA-256.
+    sha256 = hashlib.sha256(MADE.encode()).hexdigest()
+    facts = {"outs": [{"path": "lfs.csv", "hash": sha256, "algorithm": "sha256", "size": len(MADE)}]}
+    lfs = make_dataset(name="lfs")
+    version = {"id": "lfs-version", "facts": facts, "committed": None, "current": True}
+    hashes.store_harvested(model.Session(), {lfs["id"]: ("example.org/lfs#lfs.csv", [version], [])})
+    model.Session.commit()
+    lineage_index.hash_uploads(package["id"])
+    assert {(one["make"], each) for each in (package["id"], lfs["id"])} <= {row[:2] for row in inferred()}
+    # Another content later: nothing is concluded from the old one any more.
+    resource = helpers.call_action("package_show", id=package["id"])["resources"][0]["id"]
+    upload = FileStorage(io.BytesIO(b"something else altogether\n"), "table.csv")
+    helpers.call_action("resource_update", id=resource, name="table.csv", upload=upload)
+    lineage_index.hash_uploads(package["id"])
+    assert package["id"] not in {row[1] for row in inferred()}
+
+
+def test_sizes_are_checked_and_trivial_contents_say_nothing() -> None:
+    assert not hashes.telling("d41d8cd98f00b204e9800998ecf8427e", None)
+    assert not hashes.telling(hashlib.md5(b"{}", usedforsecurity=False).hexdigest(), None)
+    assert not hashes.telling("a" * 32, 3)
+    assert hashes.telling("a" * 32, 100)
+    rows = [
+        FileHash(package_id=name, side="out", path="x", hash="a" * 32, size=size, harvested=True, versions=[])
+        for name, size in (("one", 100), ("two", 200), ("three", 100), ("four", None))
+    ]
+    groups = [sorted(row.package_id for row in group) for group in hashes._groups(rows)]
+    assert sorted(groups) == [["one", "three"], ["two"]]
+
+
+def test_the_index_is_rebuilt_from_packages_and_versions(
+    two_repositories: Any, make_dataset: Any, edge_rows: Any
+) -> None:
+    make_dataset(name="asserted", derived_from=[{"dataset": two_repositories[0]["make"]}])
+    before = edge_rows()
+    assert {row[7] for row in before} >= {"harvested", "inferred", "asserted"} or len(before) >= 4
+    model.Session.execute(sa.delete(FileHash))
+    model.Session.execute(sa.delete(Edge).where(Edge.origin != "harvested"))
+    model.Session.commit()
+    hashes.rebuild(model.Session())
+    hashes.settle(model.Session())
+    from ckanext.mlops.model import lineage
+
+    lineage.rebuild(model.Session())
+    model.Session.commit()
+    assert edge_rows() == before
+
+
+def test_a_purged_origin_leaves_nothing_concluded_from_it(two_repositories: Any) -> None:
+    one, _ = two_repositories
+    helpers.call_action("dataset_purge", id=one["make"])
+    hashes.settle(model.Session())
+    assert one["make"] not in {row[0] for row in inferred()}
