@@ -37,6 +37,7 @@ ONE, TWO = "https://example.org/one.git", "https://example.org/two.git"
 def two_repositories(make_repo: Any, load: Any) -> tuple[dict[str, str], dict[str, str]]:
     """The first makes a file; the second tracks it under another name, reads it, and has an empty file in common."""
     one, two = make_repo("one"), make_repo("two")
+    two.count = 10  # later
     one.write({"raw.txt": MADE, "dvc.yaml": MAKING})
     one.dvc("repro", "-q")
     one.commit("v1")

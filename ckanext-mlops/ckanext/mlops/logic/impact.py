@@ -60,7 +60,7 @@ def answer(
         "truncated": around.truncated or any(around.more["downstream"]),
     }
     if as_csv:
-        lines = [[_cell(row, column) for column in _HEAD] for row in results]
+        lines = [[str(_cell(row, column)) for column in _HEAD] for row in results]
         found["csv"] = csv_text(_HEAD, lines)
         found["results"] = []
     return found

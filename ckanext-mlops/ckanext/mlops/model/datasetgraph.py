@@ -48,11 +48,13 @@ class DatasetGraph:
         walk = sa.select(given.c.value.label("node"), sa.literal(0).label("depth")).cte("walk", recursive=True)
         step = sa.select(far, walk.c.depth + 1).where(near == walk.c.node, self.holds, walk.c.depth < depth)
         walk = walk.union(step)
-        rows = self.session.execute(sa.select(walk.c.node, walk.c.depth).limit(limit)).all()
+        query = sa.select(walk.c.node, walk.c.depth, self.tracking.linked.label("used")).limit(limit)
+        rows = self.session.execute(query).all()
+        self.tracking.used = rows[0].used
         levels: list[set[str]] = [set() for _ in range(depth)]
         seen: set[str] = set()
         began = set(starts)
-        for node, distance in rows:
+        for node, distance, _ in rows:
             if distance and (node not in seen or node in began):
                 levels[distance - 1].add(node)
             seen.add(node)

@@ -30,14 +30,19 @@ class Tracking:
     def __init__(self, session: Session, moment: Moment | None) -> None:
         self.session = session
         self.moment = moment
-        self._any: bool | None = None
+        self.linked = sa.exists().where(Link.kind == "run")
+        self._used: bool | None = None
 
     @property
     def used(self) -> bool:
         """Whether any dataset of the portal is linked to a run; without, nothing else is asked."""
-        if self._any is None:
-            self._any = bool(self.session.scalar(sa.select(sa.exists().where(Link.kind == "run"))))
-        return self._any
+        if self._used is None:
+            self._used = bool(self.session.scalar(sa.select(self.linked)))
+        return self._used
+
+    @used.setter
+    def used(self, value: bool) -> None:
+        self._used = value
 
     def of_datasets(self, side: Side, datasets: Iterable[str]) -> list[tuple[str, str]]:
         """(dataset, run) for the runs that made the datasets (upstream) or used them (downstream)."""
