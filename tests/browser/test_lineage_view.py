@@ -106,6 +106,18 @@ def test_the_graph_as_of_a_tag(open_page, picture):
     picture(page, "lineage-at-a-tag")
 
 
+def test_two_tags_are_compared_and_it_says_why_the_metrics_moved(open_page, picture):
+    page = open_page(TRAIN)
+    page.get_by_label("compared with").select_option("random-forest")
+    page.get_by_role("button", name="Apply").click()
+    why = page.locator(".mlops-lineage-why")
+    expect(why).to_contain_text("accuracy")
+    expect(why).to_contain_text("train.random_forest.n_estimators")
+    expect(page.locator(".mlops-lineage-legend")).to_contain_text("changed")
+    expect(canvas(page).locator("a.mlops-lineage-node.is-changed").first).to_be_visible()
+    picture(page, "lineage-compared")
+
+
 def test_files_and_steps(open_page, picture):
     page = open_page(TRAIN)
     page.get_by_label("Show").select_option("steps")

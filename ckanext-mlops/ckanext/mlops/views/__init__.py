@@ -9,6 +9,7 @@ from ckanext.mlops.views.download import mlops_download
 from ckanext.mlops.views.experiments import mlops_experiments
 from ckanext.mlops.views.harvest import mlops_harvest
 from ckanext.mlops.views.lineage import mlops_lineage
+from ckanext.mlops.views.lineage_reports import mlops_lineage_reports
 from ckanext.mlops.views.link_picker import mlops_link_picker
 from ckanext.mlops.views.metrics import mlops_metrics
 from ckanext.mlops.views.mlflow import mlops_mlflow
@@ -27,6 +28,7 @@ def get_blueprints() -> list[Blueprint]:
         mlops_harvest,
         mlops_lineage,
         mlops_link_picker,
+        mlops_lineage_reports,
         mlops_metrics,
         mlops_mlflow,
         mlops_mlflow_webhook,
