@@ -60,7 +60,9 @@ def version_of(moment: Moment | None, package: Any) -> sa.ColumnElement[str]:
     if moment is None:
         return own.where(version.current).scalar_subquery()
     newest = (version.committed.desc().nulls_last(), version.position.desc())
-    found: Any = own.where(version.committed <= moment.date).order_by(*newest).scalar_subquery()
+    # A commit without a date says nothing of other repositories: what they show now is the best guess.
+    then = version.current if moment.date is None else version.committed <= moment.date
+    found: Any = own.where(then).order_by(*newest).scalar_subquery()
     if moment.shown:
         there = aliased(model.Package)
         repository = sa.select(there.extras["dvc_repository"].astext).where(there.id == package)
