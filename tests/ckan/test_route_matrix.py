@@ -33,6 +33,8 @@ MATRIX = {
     ("mlops_download.recipe", "GET"): READING,
     ("mlops_download.resource", "GET"): READING,
     ("mlops_download.version", "GET"): READING,
+    ("mlops_experiments.compare", "GET"): READING,
+    ("mlops_experiments.hint", "POST"): EDITING,
     ("mlops_experiments.index", "GET"): READING,
     ("mlops_experiments.link", "POST"): EDITING,
     ("mlops_experiments.unlink", "POST"): EDITING,
@@ -44,7 +46,13 @@ MATRIX = {
     ("mlops_lineage.index", "GET"): READING,
     ("mlops_lineage.resource", "GET"): READING,
     ("mlops_lineage.version", "GET"): READING,
+    ("mlops_link_picker.index", "GET"): EDITING,
     ("mlops_metrics.index", "GET"): READING,
+    # No model and no experiment is linked in this world: whoever asks for one is told so.
+    ("mlops_mlflow.experiment", "GET"): NOBODY,
+    ("mlops_mlflow.experiments", "GET"): (EVERYBODY, EVERYBODY),
+    ("mlops_mlflow.model", "GET"): NOBODY,
+    ("mlops_mlflow.models", "GET"): (EVERYBODY, EVERYBODY),
     ("mlops_mlflow_webhook.receive", "POST"): NOBODY,
     ("mlops_push_webhook.receive", "POST"): NOBODY,
     ("mlops_repository.show", "GET"): READING,
@@ -121,6 +129,8 @@ class World:
         values = {each: self.values(each) for each in rule.arguments}
         if endpoint.startswith(("mlops_repository.", "mlops_metrics.")):
             values["id"] = naming.repository_slug(REPOSITORY)
+        if endpoint == "mlops_harvest.decide":
+            values |= {"id": self.job, "decision": "reject"}
         if "link_id" in values:
             values["link_id"] = self.row(Link, server="lab", kind="run", target=uuid.uuid4().hex, relation="used")
         if "request_id" in values:
@@ -170,7 +180,7 @@ def test_the_matrix(people, make_dataset, app, private, tmp_path, monkeypatch):
             else:
                 answer = app.get(address, **options)
             status, target = answer.status_code, answer.headers.get("Location", "")
-            refused = status in (400, 401, 403, 404) or "/user/login" in target
+            refused = status in (400, 401, 403, 404, 405) or "/user/login" in target
             expected = role in allowed[private]
             if refused == expected:
                 wrong.append(f"{method} {address} as {role}: {status} {target}, expected {expected}")

@@ -10,7 +10,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, Validator
 from flask import Blueprint
 
-from ckanext.mlops import activity, cleanup, lineage_index, resource_view, views
+from ckanext.mlops import activity, cleanup, lineage_index, resource_view, uploaded, views
 from ckanext.mlops.logic import validators
 from ckanext.mlops.model import lineage
 from ckanext.mlops.search import document, facets, query
@@ -65,6 +65,14 @@ class MlopsPlugin(p.SingletonPlugin):
     def after_resource_update(self, context: Context, resource: dict[str, Any]) -> None:
         """The same."""
         self.after_resource_create(context, resource)
+
+    def before_resource_create(self, context: Context, resource: dict[str, Any]) -> None:
+        """Hash of an uploaded file."""
+        uploaded.note_content(resource)
+
+    def before_resource_update(self, context: Context, current: dict[str, Any], resource: dict[str, Any]) -> None:
+        """Hash of an uploaded file."""
+        uploaded.note_content(resource)
 
     def before_dataset_index(self, pkg_dict: dict[str, Any]) -> dict[str, Any]:
         """Our facets and words."""
