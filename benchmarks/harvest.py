@@ -321,10 +321,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a quick look: 100 stages, growth to 300")
     parser.add_argument("--runs", type=int, default=0, help="of vs_ckanapi and two_workers (default 3; 1 when small)")
+    parser.add_argument("--stages", type=int, default=1_000, help="of the repository (default 1,000)")
+    parser.add_argument("--largest", type=int, default=GROWTH[-1], help="size to grow to (default 10,000)")
     options = parser.parse_args()
-    stages = 100 if options.small else 1_000
+    stages = 100 if options.small else options.stages
     runs = options.runs or (1 if options.small else 3)
-    sizes = (100, 300) if options.small else GROWTH
+    sizes = (100, 300) if options.small else tuple(size for size in GROWTH if size <= options.largest)
     with tempfile.TemporaryDirectory(prefix="mlops-harvest-") as name:
         folder = Path(name).resolve()
         warm = Project(folder / "warm", 60)  # enough for two batches, one for each consumer

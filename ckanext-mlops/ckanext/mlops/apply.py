@@ -19,6 +19,7 @@ from ckan.lib import helpers
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from ckanext.harvest.model import HarvestObject, HarvestObjectExtra, HarvestSource
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from ckanext.mlops import memory
@@ -215,21 +216,28 @@ def refresh_refs(session: Session, objects: Mapping[str, str], moved: Mapping[st
     :param objects: guid → harvest object id
     :param moved: guid → (version id → refs, new digest of them)
     """
-    rows = [{"b_id": key, "b_refs": refs} for each, _ in moved.values() for key, refs in each.items()]
-    marks = [{"b_object": objects[guid], "b_digest": digest} for guid, (_, digest) in moved.items()]
+    rows = [{"id": key, "refs": refs} for each, _ in moved.values() for key, refs in each.items()]
+    marks = [{"id": objects[guid], "refs": digest} for guid, (_, digest) in moved.items()]
     if not marks:
         return
-    connection = session.connection()
-    table, extra = Version.__table__, HarvestObjectExtra.__table__
-    connection.execute(
-        sa.update(table).where(table.c.id == sa.bindparam("b_id")).values(refs=sa.bindparam("b_refs")), rows
+    # One statement for all of them: a commit moves the branch of every dataset that it leaves alone.
+    new = _table(rows, sa.column("refs", JSONB))
+    session.execute(
+        sa.update(Version).where(Version.id == new.c.id).values(refs=new.c.refs), execution_options=_UNSYNCHRONIZED
     )
-    connection.execute(
-        sa.update(extra)
-        .where(extra.c.harvest_object_id == sa.bindparam("b_object"), extra.c.key == memory.REFS)
-        .values(value=sa.bindparam("b_digest")),
-        marks,
+    new = _table(marks, sa.column("refs", sa.UnicodeText))
+    session.execute(
+        sa.update(HarvestObjectExtra)
+        .where(HarvestObjectExtra.harvest_object_id == new.c.id, HarvestObjectExtra.key == memory.REFS)
+        .values(value=new.c.refs),
+        execution_options=_UNSYNCHRONIZED,
     )
+
+
+def _table(rows: list[dict[str, Any]], column: sa.ColumnClause[Any]) -> Any:
+    """Rows with an ``id`` and one more column, as a table of a statement."""
+    function = sa.func.jsonb_to_recordset(sa.literal(rows, JSONB))
+    return function.table_valued(sa.column("id", sa.UnicodeText), column).render_derived(with_types=True)
 
 
 def _context(user: str) -> Context:

@@ -96,9 +96,12 @@ def title_of_name(name: str) -> str:
 
 def plain(value: Any, depth: int = 0) -> Any:
     """A JSON value that PostgreSQL's ``jsonb`` takes: no NUL, no unpaired surrogates, NaN and infinities as text."""
+    kind = value.__class__  # by how often each is met
+    if kind is str and value.isascii() and "\x00" not in value:
+        return value
+    if value is None or kind is int or kind is bool:
+        return value
     if isinstance(value, str):
-        if value.isascii() and "\x00" not in value:
-            return value
         return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)

@@ -254,12 +254,20 @@ class Snapshot:
 def to_dict(record: Any) -> dict[str, Any]:
     """The record as JSON values; fields at their default are left out."""
     result = {}
-    for item in dataclasses.fields(record):
-        value = getattr(record, item.name)
-        default = item.default_factory() if item.default_factory is not dataclasses.MISSING else item.default
-        if value != default or type(value) is not type(default):
-            result[item.name] = _plain(value)
+    for name, default in _defaults(record.__class__):
+        value = getattr(record, name)
+        if value != default or value.__class__ is not default.__class__:
+            result[name] = _plain(value)
     return result
+
+
+@cache
+def _defaults(kind: type) -> list[tuple[str, Any]]:
+    """Names and defaults of a record's fields; the defaults are compared, never handed out."""
+    return [
+        (item.name, item.default_factory() if item.default_factory is not dataclasses.MISSING else item.default)
+        for item in dataclasses.fields(kind)
+    ]
 
 
 def from_dict(kind: type[R], data: dict[str, Any]) -> R:
@@ -273,6 +281,8 @@ def from_dict(kind: type[R], data: dict[str, Any]) -> R:
 
 
 def _plain(value: Any) -> Any:
+    if value.__class__ is str or value is None:
+        return value
     if dataclasses.is_dataclass(value):
         return to_dict(value)
     if isinstance(value, (list, tuple)):
