@@ -254,7 +254,7 @@ class Inside:
         from ckan import model
         from ckanext.harvest.model import HarvestObject
 
-        from ckanext.mlops import apply, memory
+        from ckanext.mlops.harvesting import apply, memory
 
         with Path(path).open("w") as file:
             rows = model.Session.scalars(sa.select(HarvestObject.content).where(HarvestObject.current)).all()

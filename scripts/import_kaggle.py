@@ -17,7 +17,7 @@ import click
 from ckanext.mlops.client import from_kaggle, upload
 from ckanext.mlops.client.portal import ClientError
 from ckanext.mlops.client.records import BadRecord
-from ckanext.mlops.tool_client import Stopped, open_portal, portal_options
+from ckanext.mlops.tool.portal import Stopped, open_portal, portal_options
 
 
 @click.command()

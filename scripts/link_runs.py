@@ -3,7 +3,7 @@
 
 It is `ckan-mlops link`, and needs `pip install '.[client]'`."""
 
-from ckanext.mlops.tool_client import link
+from ckanext.mlops.tool.portal import link
 
 if __name__ == "__main__":
     link()

@@ -3,7 +3,7 @@
 
 It is `ckan-mlops push`, and needs `pip install '.[client]'`."""
 
-from ckanext.mlops.tool_client import push
+from ckanext.mlops.tool.portal import push
 
 if __name__ == "__main__":
     push()

@@ -3,7 +3,7 @@
 
 It is `ckan-mlops upload`, and needs `pip install '.[client]'`."""
 
-from ckanext.mlops.tool_client import upload
+from ckanext.mlops.tool.portal import upload
 
 if __name__ == "__main__":
     upload()

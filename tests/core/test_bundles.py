@@ -16,7 +16,7 @@ import pytest
 from ckanext.mlops.core import Selection, read_repository
 from ckanext.mlops.core.lineage import relate
 from ckanext.mlops.core.records import Snapshot, from_dict, to_dict
-from ckanext.mlops.tool_render import read_json
+from ckanext.mlops.tool.render import read_json
 
 BUNDLES = ("dataset-registry", "example-get-started", "lk-demo-experiment", "mlops-titanic", "vscode-dvc-demo")
 GOLDEN = Path(__file__).parents[1] / "data/golden"

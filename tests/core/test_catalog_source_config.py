@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ckanext.mlops.source_config import OPTIONS, ConfigError, SourceConfig, parse
+from ckanext.mlops.harvesting.source_config import OPTIONS, ConfigError, SourceConfig, parse
 
 
 @pytest.mark.parametrize("text", [None, "", "  ", "{}"])

@@ -8,7 +8,7 @@ import json
 import pandas as pd
 import pytest
 
-from ckanext.mlops import profiles
+from ckanext.mlops.transfers import profiles
 
 FRAME = pd.DataFrame({"n": [1, 2, 3], "x": [0.5, None, float("inf")], "t": ["a", "a", "b"], "ok": [True, False, True]})
 

@@ -38,7 +38,7 @@ def harvest(source: str, as_json: bool) -> None:
     What an interrupted harvest left is finished first. Ends with 1 when the repository could not be read, or a dataset
     could not be written.
     """
-    from ckanext.mlops import foreground
+    from ckanext.mlops.harvesting import foreground
 
     try:
         found = foreground.find_source(source)
@@ -71,7 +71,7 @@ def preview(source: str, config: str | None, as_json: bool) -> None:
 
     SOURCE is the id, name or URL of a harvest source, or the address of any repository that this portal may read.
     """
-    from ckanext.mlops import foreground, gather
+    from ckanext.mlops.harvesting import foreground, gather
 
     try:
         try:

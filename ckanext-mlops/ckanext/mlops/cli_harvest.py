@@ -62,8 +62,8 @@ def revert(job: str, partly: bool) -> None:
 
     What people or later harvests changed since stands in the way, and nothing is taken back then.
     """
-    from ckanext.mlops import revert as reverting
     from ckanext.mlops.core.errors import MlopsError
+    from ckanext.mlops.harvesting import revert as reverting
 
     found = _call("mlops_harvest_report", id=job, limit=0)
     user = _user()

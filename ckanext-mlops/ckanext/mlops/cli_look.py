@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from ckan import model
 from ckanext.harvest.model import HarvestObject, HarvestSource
 
-from ckanext.mlops import looking, source_config
+from ckanext.mlops.harvesting import source_config
+from ckanext.mlops.transfers import looking
 
 
 @click.command()

@@ -10,7 +10,8 @@ from typing import Any
 import click
 from ckan.plugins import toolkit as tk
 
-from ckanext.mlops import mlflow_servers, mlflow_sync
+from ckanext.mlops.tracking import servers as mlflow_servers
+from ckanext.mlops.tracking import sync as mlflow_sync
 
 
 @click.group(short_help="MLflow servers and the facts that are copied from them.")

@@ -16,10 +16,11 @@ from ckanext.harvest import queue
 from ckanext.harvest.harvesters.base import HarvesterBase
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
 
-from ckanext.mlops import batches, follow, gather, mails, memory, mlflow_links, source_form, triggers, watch
 from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.source_config import ConfigError
+from ckanext.mlops.harvesting import batches, follow, gather, mails, memory, source_form, triggers, watch
+from ckanext.mlops.harvesting.source_config import ConfigError
+from ckanext.mlops.tracking import links as mlflow_links
 
 log = logging.getLogger(__name__)
 

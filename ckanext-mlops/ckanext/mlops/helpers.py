@@ -12,9 +12,9 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from ckanext.harvest.model import HarvestSource
 
-from ckanext.mlops import getting, mlflow_servers, source_form
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
+from ckanext.mlops.harvesting import source_form
 from ckanext.mlops.logic import dependents
 from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.schema import HAPPENED
@@ -23,6 +23,8 @@ from ckanext.mlops.model import versions
 from ckanext.mlops.search.cards import Card, cards
 from ckanext.mlops.search.document import COMMITTED, SHORT_HASH
 from ckanext.mlops.search.query import sort_options
+from ckanext.mlops.tracking import servers as mlflow_servers
+from ckanext.mlops.transfers import getting
 
 RESOURCE_FIELDS = (
     "dvc_kind",

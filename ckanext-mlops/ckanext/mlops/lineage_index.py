@@ -15,8 +15,8 @@ from ckan.lib import uploader
 from ckan.plugins import toolkit as tk
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import memory
 from ckanext.mlops.catalog.weburl import import_uri
+from ckanext.mlops.harvesting import memory
 from ckanext.mlops.model import hashes, lineage
 from ckanext.mlops.model.tables import FileHash
 

@@ -8,7 +8,7 @@ from ckan import plugins as p
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
 
-from ckanext.mlops import profiles
+from ckanext.mlops.transfers import profiles
 
 
 class PreviewView(p.SingletonPlugin):

@@ -19,8 +19,8 @@ from ckan.cli import load_config
 from ckan.config.middleware import make_app
 from ckanext.harvest import utils
 
-from ckanext.mlops import mlflow_schedule
 from ckanext.mlops.model.tables import utc_now
+from ckanext.mlops.tracking import schedule as mlflow_schedule
 
 log = logging.getLogger("ckanext.harvest.timer")
 

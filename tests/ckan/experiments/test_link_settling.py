@@ -8,12 +8,12 @@ import uuid
 import pytest
 from ckan import model
 
-from ckanext.mlops import mlflow_links
 from ckanext.mlops.core.mlflow_records import DatasetInput
 from ckanext.mlops.core.mlflow_records import Run as RunFacts
 from ckanext.mlops.model import Link, LinkHint, ModelVersion, RegisteredModel, Run, versions
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import utc_now
+from ckanext.mlops.tracking import links as mlflow_links
 
 HASH = "0123456789abcdef0123456789abcdef"
 OTHER = "fedcba9876543210fedcba9876543210"

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from ckan.plugins import toolkit as tk
 
-from ckanext.mlops import mlflow_servers
+from ckanext.mlops.tracking import servers as mlflow_servers
 
 
 def test_options_of_a_server(configure, tmp_path):

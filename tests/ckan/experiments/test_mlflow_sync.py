@@ -7,8 +7,8 @@ import time
 import pytest
 from ckan import model
 
-from ckanext.mlops import mlflow_sync
 from ckanext.mlops.model import Experiment
+from ckanext.mlops.tracking import sync as mlflow_sync
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 from ckan import model
 
-from ckanext.mlops import mlflow_servers, mlflow_sync
 from ckanext.mlops.model import Experiment, Run, mlflow
 from ckanext.mlops.model.tables import utc_now
+from ckanext.mlops.tracking import servers as mlflow_servers
+from ckanext.mlops.tracking import sync as mlflow_sync
 
 
 class Killed(BaseException):

@@ -11,10 +11,10 @@ from ckan import model
 from ckan.lib import jobs
 from ckan.tests import helpers
 
-from ckanext.mlops import mlflow_schedule
 from ckanext.mlops.core.mlflow_webhook import signature
 from ckanext.mlops.model import mlflow, mlflow_models
 from ckanext.mlops.model.tables import utc_now
+from ckanext.mlops.tracking import schedule as mlflow_schedule
 
 SECRET = "webhook-secret"
 BODY = b'{"entity": "registered_model", "action": "created"}'
@@ -39,7 +39,7 @@ def send(app, people, tracking, configure):
 
 
 def waiting():
-    return [job for job in jobs.get_queue().jobs if job.func_name.startswith("ckanext.mlops.mlflow_schedule")]
+    return [job for job in jobs.get_queue().jobs if job.func_name.startswith("ckanext.mlops.tracking.schedule")]
 
 
 def test_a_message_brings_what_is_new_in_the_registry(send, tracking):

@@ -21,7 +21,7 @@ from ckan.common import config as ckan_settings
 from ckan.tests import helpers
 from ckanext.harvest import queue
 
-from ckanext.mlops import foreground
+from ckanext.mlops.harvesting import foreground
 from ckanext.mlops.model.tables import Edge, Version
 
 GIT_ENVIRONMENT = {

@@ -9,7 +9,7 @@ from ckan import model
 from ckan.tests import helpers
 from ckanext.harvest.model import HarvestJob, HarvestObject
 
-from ckanext.mlops import approval, batches
+from ckanext.mlops.harvesting import approval, batches
 
 
 @pytest.fixture

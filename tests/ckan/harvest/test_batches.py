@@ -17,7 +17,7 @@ from ckanext.activity.model import Activity
 from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestObjectError
 
-from ckanext.mlops import apply, batches, memory
+from ckanext.mlops.harvesting import apply, batches, memory
 
 
 def pipeline(stages: int) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from ckan.tests import helpers
 from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestJob, HarvestObject
 
-from ckanext.mlops import apply, batches, gather, watch
+from ckanext.mlops.harvesting import apply, batches, gather, watch
 
 DEAD = "http://127.0.0.1:1/solr/ckan"
 
@@ -164,13 +164,13 @@ def test_the_queue_is_away_for_a_while(undisturbed: Any, consume: Any, monkeypat
 # (queue, where, before or after its first call)
 KILLS = [
     ("gather", "ckanext.harvest.queue:gather_stage", "before"),
-    ("gather", "ckanext.mlops.gather:_forget", "after"),
-    ("gather", "ckanext.mlops.gather:_store", "after"),
+    ("gather", "ckanext.mlops.harvesting.gather:_forget", "after"),
+    ("gather", "ckanext.mlops.harvesting.gather:_store", "after"),
     ("gather", "ckanext.harvest.queue:RedisPublisher.send", "before"),
     ("fetch", "ckanext.harvest.queue:fetch_and_import_stages", "before"),
     ("fetch", "ckanext.mlops.harvester:DvcHarvester.fetch_stage", "before"),
-    ("fetch", "ckanext.mlops.batches:_choose", "after"),
-    ("fetch", "ckanext.mlops.batches:_together", "after"),
+    ("fetch", "ckanext.mlops.harvesting.batches:_choose", "after"),
+    ("fetch", "ckanext.mlops.harvesting.batches:_together", "after"),
     ("fetch", "ckanext.mlops.harvester:DvcHarvester._go_on", "after"),
     ("fetch", "ckanext.harvest.queue:RedisConsumer.basic_ack", "before"),
 ]

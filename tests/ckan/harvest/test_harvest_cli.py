@@ -11,9 +11,9 @@ from ckan import model
 from ckan.cli.cli import ckan as command
 from click.testing import Result
 
-from ckanext.mlops import apply
 from ckanext.mlops.catalog.datasets import Dataset
 from ckanext.mlops.core import naming
+from ckanext.mlops.harvesting import apply
 from ckanext.mlops.model import lineage
 from ckanext.mlops.model.tables import Edge
 

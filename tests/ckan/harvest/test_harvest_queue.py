@@ -10,8 +10,9 @@ from ckan.tests import helpers
 from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestObject
 
-from ckanext.mlops import apply, batches, gather, harvester
+from ckanext.mlops import harvester
 from ckanext.mlops.harvester import DvcHarvester
+from ckanext.mlops.harvesting import apply, batches, gather
 
 
 @pytest.fixture

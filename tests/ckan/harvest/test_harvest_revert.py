@@ -8,7 +8,7 @@ import pytest
 from ckan import model
 from ckan.tests import helpers
 
-from ckanext.mlops import revert
+from ckanext.mlops.harvesting import revert
 from ckanext.mlops.model import Link
 
 

@@ -10,9 +10,9 @@ from ckan.common import config as ckan_settings
 from ckan.tests import helpers
 from ckanext.harvest.model import HarvestObject
 
-from ckanext.mlops import foreground
 from ckanext.mlops.harvester import DvcHarvester
-from ckanext.mlops.source_config import OPTIONS
+from ckanext.mlops.harvesting import foreground
+from ckanext.mlops.harvesting.source_config import OPTIONS
 
 FORM = {"title": "Titanic", "name": "titanic", "url": "https://github.com/lab/titanic", "source_type": "dvc"}
 

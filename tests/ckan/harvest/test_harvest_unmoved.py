@@ -8,7 +8,7 @@ import pytest
 from ckan import model
 from ckan.tests import helpers
 
-from ckanext.mlops import foreground, gather
+from ckanext.mlops.harvesting import foreground, gather
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from ckan import model
 
-from ckanext.mlops import mlflow_sync
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.mlflow_files import FileStore
 from ckanext.mlops.core.mlflow_folder import LocalTree
 from ckanext.mlops.model import Link, LinkHint, Version
 from ckanext.mlops.model.tables import utc_now
+from ckanext.mlops.tracking import sync as mlflow_sync
 
 TRAIN = """\
 import json, yaml

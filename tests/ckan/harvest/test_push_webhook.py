@@ -14,7 +14,7 @@ from ckan.tests import helpers
 from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestJob
 
-from ckanext.mlops import triggers
+from ckanext.mlops.harvesting import triggers
 
 SECRET = "correct-horse"
 

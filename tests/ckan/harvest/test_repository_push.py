@@ -13,9 +13,9 @@ from ckan.common import config as ckan_settings
 from ckan.tests import helpers
 from werkzeug.datastructures import FileStorage
 
-from ckanext.mlops import foreground
 from ckanext.mlops.core import Selection, read_repository
-from ckanext.mlops.tool_render import read_json
+from ckanext.mlops.harvesting import foreground
+from ckanext.mlops.tool.render import read_json
 
 URL = "https://git.internal.example/lab/titanic.git"
 

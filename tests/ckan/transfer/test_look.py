@@ -9,9 +9,9 @@ import pytest
 from ckan import model
 from ckan.common import config
 
-from ckanext.mlops import looking
 from ckanext.mlops.client.hashing import Md5
 from ckanext.mlops.model import versions
+from ckanext.mlops.transfers import looking
 
 OLD, NEW = b"Age,Cabin\n1,a\n2,\n", b"Age,Fare,Sex\n1.5,7,m\n,8,f\n3.5,9,f\n"
 

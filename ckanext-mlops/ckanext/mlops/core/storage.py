@@ -1,6 +1,6 @@
 """Reading what a DVC remote stores: whether it is there, its bytes, an address that gives it for a while.
 
-A store is configured by the operator (:mod:`ckanext.mlops.storages`), never by a repository: of a repository's
+A store is configured by the operator (:mod:`ckanext.mlops.transfers.storages`), never by a repository: of its
 ``.dvc/config`` only URL and layout count, and only where the operator said whose data lies there. Nothing here imports
 DVC. S3 is read with boto3, HTTP with requests, other kinds by fsspec where its file system is installed.
 """

@@ -11,7 +11,6 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import mlflow_servers, mlflow_sync
 from ckanext.mlops.core.errors import MlflowError
 from ckanext.mlops.core.mlflow import Reader
 from ckanext.mlops.logic.mlflow_dictize import (
@@ -28,6 +27,8 @@ from ckanext.mlops.logic.mlflow_dictize import (
 from ckanext.mlops.model import Link, LinkHint, Version, link_hints, links, mlflow_models
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import utc_now
+from ckanext.mlops.tracking import servers as mlflow_servers
+from ckanext.mlops.tracking import sync as mlflow_sync
 
 #: Newest runs of an experiment that a list of links carries; ``mlops_run_list`` has all.
 RUNS_SHOWN = 20

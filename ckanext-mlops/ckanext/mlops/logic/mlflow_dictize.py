@@ -9,7 +9,6 @@ from typing import Any
 
 from ckan.plugins import toolkit as tk
 
-from ckanext.mlops import mlflow_servers
 from ckanext.mlops.core import mlflow as reader
 from ckanext.mlops.core.naming import repository_key
 from ckanext.mlops.model import (
@@ -22,6 +21,7 @@ from ckanext.mlops.model import (
     Run,
     ServerState,
 )
+from ckanext.mlops.tracking import servers as mlflow_servers
 
 SYSTEM_TAG = "mlflow."
 

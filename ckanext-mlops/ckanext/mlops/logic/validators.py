@@ -12,7 +12,7 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, FlattenDataDict, FlattenErrorDict, FlattenKey, Validator
 
-from ckanext.mlops import mlflow_servers
+from ckanext.mlops.tracking import servers as mlflow_servers
 
 HASH_LENGTHS = {"md5": 32, "md5-dos2unix": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 HASH_ALGORITHMS = (*HASH_LENGTHS, "etag", "checksum")

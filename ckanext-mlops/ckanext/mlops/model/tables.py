@@ -332,7 +332,7 @@ class Matched(tk.BaseModel):
 
 
 class Settled(tk.BaseModel):
-    """What the last complete reading of a harvest source depended on and said; see :mod:`ckanext.mlops.settled`.
+    """What the last complete reading of a harvest source depended on and said; see :mod:`harvesting.settled`.
 
     ``inputs``, ``memory`` and ``upstreams`` are digests. ``imports`` lists repositories and paths in them.
     """

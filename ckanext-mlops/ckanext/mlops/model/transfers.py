@@ -17,7 +17,7 @@ class Content(tk.BaseModel):
     """One content of a dataset's path: ``hash`` (or Git object id) at ``path``.
 
     ``state``: ``pushed``, ``missing`` or ``unknown`` (``detail`` says why) as of ``checked``. ``profile`` is what a
-    worker found in a bounded sample as of ``profiled``: see :mod:`ckanext.mlops.profiles`.
+    worker found in a bounded sample as of ``profiled``: see :mod:`ckanext.mlops.transfers.profiles`.
     """
 
     __tablename__ = "mlops_content"

@@ -16,10 +16,10 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.utils import send_file
 from werkzeug.wrappers import Response
 
-from ckanext.mlops import audit, delivery
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.storage import ObjectMissing
 from ckanext.mlops.logic import files
+from ckanext.mlops.transfers import audit, delivery
 
 mlops_download = Blueprint("mlops_download", __name__)
 SIGNED_SECONDS = 300

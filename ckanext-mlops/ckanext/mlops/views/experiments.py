@@ -9,11 +9,11 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Response as Answer
 from flask import Blueprint, Response, request
 
-from ckanext.mlops import mlflow_servers
 from ckanext.mlops.core.sheets import csv_text
 from ckanext.mlops.logic import charts
 from ckanext.mlops.logic.leaderboard import goal_of
 from ckanext.mlops.logic.schema import LINK_KINDS, RELATIONS
+from ckanext.mlops.tracking import servers as mlflow_servers
 from ckanext.mlops.views import evidence
 from ckanext.mlops.views.run_columns import MAX_COLUMNS, Table, columns, duration, number, sheet
 

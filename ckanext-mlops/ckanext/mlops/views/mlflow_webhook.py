@@ -9,9 +9,10 @@ from ckan.config.middleware.flask_app import csrf
 from ckan.plugins import toolkit as tk
 from flask import Blueprint, Response, jsonify, request
 
-from ckanext.mlops import mlflow_schedule, mlflow_servers
 from ckanext.mlops.core import mlflow_webhook
 from ckanext.mlops.model.tables import utc_now
+from ckanext.mlops.tracking import schedule as mlflow_schedule
+from ckanext.mlops.tracking import servers as mlflow_servers
 
 mlops_mlflow_webhook = Blueprint("mlops_mlflow_webhook", __name__)
 # A server signs its messages; it has no session, and no token of a form.

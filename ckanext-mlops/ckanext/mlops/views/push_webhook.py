@@ -19,7 +19,7 @@ csrf.exempt(mlops_push_webhook)
 @mlops_push_webhook.post("/mlops/source/<id>/webhook")
 def receive(id: str) -> Response | tuple[Response, int]:  # noqa: A002 CKAN's routes name it so
     """Harvest the source soon, when it reads the branch or tag that moved."""
-    from ckanext.mlops import triggers
+    from ckanext.mlops.harvesting import triggers
 
     address = request.remote_addr or ""
     if triggers.is_blocked(address):

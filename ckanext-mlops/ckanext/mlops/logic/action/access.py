@@ -10,10 +10,10 @@ from ckan.model.types import make_uuid
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops import audit
 from ckanext.mlops.logic import schema, schema_transfer
 from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.model.transfers import AccessRequest
+from ckanext.mlops.transfers import audit
 
 
 @tk.validate_action_data(schema_transfer.access_ask)

@@ -7,10 +7,10 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops import looking, profiles
 from ckanext.mlops.logic import files, schema, schema_transfer
 from ckanext.mlops.logic.action.files import package_dict
 from ckanext.mlops.model import contents
+from ckanext.mlops.transfers import looking, profiles
 
 
 @tk.validate_action_data(schema.object_show)

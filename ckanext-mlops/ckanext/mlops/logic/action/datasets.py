@@ -11,8 +11,8 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 from werkzeug.datastructures import FileStorage
 
-from ckanext.mlops import bulk
 from ckanext.mlops.logic import schema
+from ckanext.mlops.transfers import bulk
 
 Action = Callable[[Context, DataDict], Any]
 #: Content that one call may bring along; larger files are uploaded one by one.

@@ -9,8 +9,9 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import activity, fields
+from ckanext.mlops import activity
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.harvesting import fields
 from ckanext.mlops.logic import schema
 
 

@@ -12,8 +12,8 @@ from ckan.types import Context, DataDict
 from ckanext.harvest.model import HarvestJob, HarvestSource
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import approval, reports
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.harvesting import approval, reports
 from ckanext.mlops.logic import schema
 from ckanext.mlops.model import Plan, plans
 from ckanext.mlops.model.tables import utc_now
@@ -40,7 +40,7 @@ def mlops_harvest_preview(context: Context, data_dict: DataDict) -> dict[str, An
     :rtype: dictionary
     """
     # Reading a repository needs modules that pages do not.
-    from ckanext.mlops import follow, gather
+    from ckanext.mlops.harvesting import follow, gather
 
     tk.check_access("mlops_harvest_preview", context, data_dict)
     source = dvc_source(data_dict["id"])
@@ -233,14 +233,14 @@ def mlops_harvest_revert(context: Context, data_dict: DataDict) -> dict[str, Any
 
 def _revert(job_id: str, user: str, *, partly: bool) -> None:
     """The worker's part of a revert."""
-    from ckanext.mlops import revert
+    from ckanext.mlops.harvesting import revert
 
     revert.in_background(job_id, user, partly=partly)
 
 
 def _preview(plan_id: str) -> None:
     """The worker's part of a preview."""
-    from ckanext.mlops import previews
+    from ckanext.mlops.harvesting import previews
 
     previews.run(plan_id)
 

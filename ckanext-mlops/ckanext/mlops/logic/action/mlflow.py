@@ -10,7 +10,6 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import mlflow_schedule, mlflow_servers, mlflow_sync
 from ckanext.mlops.core.mlflow import Health, Reader
 from ckanext.mlops.logic import schema
 from ckanext.mlops.logic.links import check_version, declared_links, package_of
@@ -19,6 +18,9 @@ from ckanext.mlops.logic.mlflow_lineage import model_versions_of_runs, version_l
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model import run_links, run_table
 from ckanext.mlops.model.tables import utc_now
+from ckanext.mlops.tracking import schedule as mlflow_schedule
+from ckanext.mlops.tracking import servers as mlflow_servers
+from ckanext.mlops.tracking import sync as mlflow_sync
 
 #: A server is asked for its health at most that often, however many people want to know.
 _HEALTH_AGE = timedelta(seconds=30)

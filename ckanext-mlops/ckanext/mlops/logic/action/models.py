@@ -8,7 +8,6 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import mlflow_servers
 from ckanext.mlops.core.errors import MlflowError
 from ckanext.mlops.logic import leaderboard, mlflow_lineage, schema
 from ckanext.mlops.logic.links import check_version, package_of
@@ -16,6 +15,7 @@ from ckanext.mlops.logic.mlflow_dictize import Servers, run_dict
 from ckanext.mlops.model import Version, versions
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import Run, utc_now
+from ckanext.mlops.tracking import servers as mlflow_servers
 
 _MAX_EXPERIMENTS = 100
 

@@ -33,7 +33,7 @@ def mlops_repository_push(context: Context, data_dict: DataDict) -> dict[str, An
         ``revisions`` and ``stages`` (how many were received, stages of all distinct states)
     :rtype: dictionary
     """
-    from ckanext.mlops import pushes, source_config, triggers
+    from ckanext.mlops.harvesting import pushes, source_config, triggers
 
     tk.check_access("mlops_repository_push", context, data_dict)
     source = dvc_source(data_dict["id"])

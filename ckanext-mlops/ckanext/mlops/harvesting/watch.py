@@ -21,7 +21,7 @@ from ckan import model
 from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestSource
 
-from ckanext.mlops import batches, gather
+from ckanext.mlops.harvesting import batches, gather
 
 log = logging.getLogger(__name__)
 _BEAT = 45.0

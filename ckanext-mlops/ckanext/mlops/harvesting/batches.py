@@ -24,9 +24,9 @@ from ckan.model.types import make_uuid
 from ckanext.harvest.model import HarvestObject, HarvestObjectError
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from ckanext.mlops.apply import Applied, Failed, apply
 from ckanext.mlops.catalog.text import line
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.harvesting.apply import Applied, Failed, apply
 from ckanext.mlops.model import hashes
 from ckanext.mlops.search import together
 

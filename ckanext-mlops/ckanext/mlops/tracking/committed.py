@@ -11,11 +11,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 
-from ckanext.mlops import repositories
 from ckanext.mlops.core.errors import MlflowError, RepositoryError
 from ckanext.mlops.core.mirror import existing_mirror, update_mirror
 from ckanext.mlops.core.repository import Selection, read_repository
 from ckanext.mlops.core.revision_files import RevisionFiles
+from ckanext.mlops.harvesting import repositories
 
 
 @dataclass(eq=False)

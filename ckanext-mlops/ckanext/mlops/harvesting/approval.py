@@ -15,8 +15,8 @@ from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import batches
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.harvesting import batches
 
 HELD = "HELD"
 

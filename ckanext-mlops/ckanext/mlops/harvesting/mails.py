@@ -13,11 +13,11 @@ from ckan.plugins import toolkit as tk
 from ckanext.harvest.model import HarvestJob, HarvestSource
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import gather, reports
 from ckanext.mlops.catalog.text import line
+from ckanext.mlops.harvesting import gather, reports
+from ckanext.mlops.harvesting.source_config import ConfigError
 from ckanext.mlops.model import Plan
 from ckanext.mlops.model.tables import utc_now
-from ckanext.mlops.source_config import ConfigError
 
 log = logging.getLogger(__name__)
 #: Jobs that were over before are not mailed any more: the option was set later.

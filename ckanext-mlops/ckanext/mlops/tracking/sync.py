@@ -27,7 +27,6 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import mlflow_links
 from ckanext.mlops.core.ahead import ahead
 from ckanext.mlops.core.errors import MlflowError
 from ckanext.mlops.core.mlflow import Experiment, Reader, Run
@@ -35,6 +34,7 @@ from ckanext.mlops.model import links
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model import mlflow_models as models
 from ckanext.mlops.model.tables import Experiment as ExperimentRow
+from ckanext.mlops.tracking import links as mlflow_links
 
 log = logging.getLogger(__name__)
 

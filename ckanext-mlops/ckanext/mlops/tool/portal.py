@@ -22,8 +22,8 @@ from ckanext.mlops.client.records import BadRecord, DatasetRecord
 from ckanext.mlops.core import Selection, read_repository
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.mirror import update_mirror
-from ckanext.mlops.tool_mirrors import default_mirrors, local_address
-from ckanext.mlops.tool_render import read_json
+from ckanext.mlops.tool.mirrors import default_mirrors, local_address
+from ckanext.mlops.tool.render import read_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 FAILED, STOPPED = 1, 3

@@ -17,10 +17,10 @@ from ckan.plugins import toolkit as tk
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import repositories
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import ContentError, RepositoryError
 from ckanext.mlops.core.received import Received, received
+from ckanext.mlops.harvesting import repositories
 from ckanext.mlops.model.tables import Pushed, utc_now
 
 MAX_BYTES = 100 * 1024**2

@@ -19,12 +19,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import memory
 from ckanext.mlops.catalog.plan import Change, Known, Plan
 from ckanext.mlops.core.cache import reader_version
 from ckanext.mlops.core.mirror import Mirror
+from ckanext.mlops.harvesting import memory
+from ckanext.mlops.harvesting.source_config import SourceConfig
 from ckanext.mlops.model.tables import Settled, utc_now
-from ckanext.mlops.source_config import SourceConfig
 
 MAX_IMPORTS = 5_000
 Imports = list[tuple[str, str]]

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from ckan import model
 from ckan.lib import search
 
-from ckanext.mlops import delivery, profiles
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.storage import ObjectMissing
 from ckanext.mlops.model import Version, contents
 from ckanext.mlops.model.tables import utc_now
+from ckanext.mlops.transfers import delivery, profiles
 
 log = logging.getLogger(__name__)
 #: Contents of one dataset that one job looks at.

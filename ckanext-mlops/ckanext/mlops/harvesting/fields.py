@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from ckanext.harvest.model import HarvestObject, HarvestObjectExtra
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import apply, memory
 from ckanext.mlops.catalog import ownership
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.harvesting import apply, memory
 from ckanext.mlops.model import choices
 from ckanext.mlops.search import together
 

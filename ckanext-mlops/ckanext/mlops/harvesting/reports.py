@@ -12,9 +12,9 @@ from ckan.plugins import toolkit as tk
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError, HarvestObjectExtra
 from sqlalchemy.orm import Session, aliased
 
-from ckanext.mlops import batches, memory
-from ckanext.mlops.approval import HELD
 from ckanext.mlops.catalog.plan import KINDS
+from ckanext.mlops.harvesting import batches, memory
+from ckanext.mlops.harvesting.approval import HELD
 from ckanext.mlops.model import plans
 from ckanext.mlops.model.tables import Plan
 

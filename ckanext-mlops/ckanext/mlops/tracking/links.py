@@ -19,7 +19,6 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import suggestions
 from ckanext.mlops.core import matching, run_claims
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.matching import Bracket, Match
@@ -28,8 +27,9 @@ from ckanext.mlops.core.records import from_dict
 from ckanext.mlops.model import Link, LinkHint, Run, link_hints, links
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import utc_now
-from ckanext.mlops.run_brackets import Mirrors
 from ckanext.mlops.search import together
+from ckanext.mlops.tracking import suggestions
+from ckanext.mlops.tracking.brackets import Mirrors
 
 log = logging.getLogger(__name__)
 _BATCH = 200

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from ckanext.mlops.catalog import problems
 from ckanext.mlops.catalog.plan import Plan
 from ckanext.mlops.catalog.text import line
-from ckanext.mlops.memory import Memory
+from ckanext.mlops.harvesting.memory import Memory
 from ckanext.mlops.model import Version, plans
 
 if TYPE_CHECKING:
-    from ckanext.mlops.gather import Prepared
+    from ckanext.mlops.harvesting.gather import Prepared
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str], None]

@@ -13,12 +13,13 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError, HarvestSource
 
-from ckanext.mlops import batches, memory, mlflow_links
 from ckanext.mlops.catalog.plan import KINDS, Change
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.gather import Prepared, Progress
 from ckanext.mlops.harvester import DvcHarvester, user_name
+from ckanext.mlops.harvesting import batches, memory
+from ckanext.mlops.harvesting.gather import Prepared, Progress
+from ckanext.mlops.tracking import links as mlflow_links
 
 Step = Callable[[int, int, str], None]
 _DONE = ("COMPLETE", "ERROR")

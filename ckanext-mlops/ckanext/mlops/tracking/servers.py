@@ -20,7 +20,7 @@ from ckanext.mlops.core.errors import MlflowError
 from ckanext.mlops.core.mlflow import MlflowClient, Reader, Server
 from ckanext.mlops.core.mlflow_files import FileStore
 from ckanext.mlops.core.mlflow_folder import LocalTree
-from ckanext.mlops.mlflow_committed import CommittedTree
+from ckanext.mlops.tracking.committed import CommittedTree
 
 PREFIX = "ckanext.mlops.mlflow"
 #: Seconds that a person waits for MLflow in a page or an API call.

@@ -1,4 +1,4 @@
-"""Who took or asked for which data: rows of ``mlops_audit``, and a line in the log ``ckanext.mlops.audit``."""
+"""Who took or asked for which data: rows of ``mlops_audit``, and a line in this module's log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ckanext.mlops.logic.files import At
 from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.model.transfers import Audit
 
-log = logging.getLogger("ckanext.mlops.audit")
+log = logging.getLogger("ckanext.mlops.transfers.audit")
 
 
 def record(event: str, package_id: str, details: dict[str, Any], user_id: str | None = None) -> None:

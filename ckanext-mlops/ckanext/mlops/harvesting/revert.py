@@ -17,9 +17,9 @@ from ckan.plugins import toolkit as tk
 from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestObjectExtra
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import apply, batches, memory, settled
 from ckanext.mlops.catalog import undo
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.harvesting import apply, batches, memory, settled
 from ckanext.mlops.model import Edge, Link, Version, lineage, plans, versions
 from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.search import together
@@ -52,7 +52,7 @@ def run(job_id: str, user: str, *, partly: bool = False, step: Step | None = Non
     if job is None or job.status != "Finished":
         raise NotReverted("Only a harvest that is finished can be reverted.")
     source_id = str(job.source_id)
-    from ckanext.mlops import gather  # reads repositories, which pages do not
+    from ckanext.mlops.harvesting import gather
 
     with gather.locked(source_id, wait=0):
         ids = session.scalars(
@@ -279,7 +279,7 @@ def _refs_back(session: Session, job_id: str) -> None:
 
 def in_background(job_id: str, user: str, *, partly: bool) -> None:
     """The worker's part: revert, and note how it went where the job's page finds it."""
-    from ckanext.mlops import follow
+    from ckanext.mlops.harvesting import follow
 
     session = model.Session()
     job = session.get(HarvestJob, job_id)

@@ -7,8 +7,8 @@ import logging
 from ckan import model
 from ckanext.harvest.model import HarvestSource
 
-from ckanext.mlops import follow, gather
-from ckanext.mlops.batches import sentence
+from ckanext.mlops.harvesting import follow, gather
+from ckanext.mlops.harvesting.batches import sentence
 from ckanext.mlops.model import plans
 
 log = logging.getLogger(__name__)

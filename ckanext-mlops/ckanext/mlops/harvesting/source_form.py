@@ -14,8 +14,9 @@ from typing import Any, Literal
 from ckan.plugins import toolkit as tk
 from flask import has_request_context, request
 
-from ckanext.mlops import mlflow_servers, repositories, source_config
-from ckanext.mlops.source_config import OPTIONS, ConfigError, SourceConfig
+from ckanext.mlops.harvesting import repositories, source_config
+from ckanext.mlops.harvesting.source_config import OPTIONS, ConfigError, SourceConfig
+from ckanext.mlops.tracking import servers as mlflow_servers
 
 PREFIX = "mlops_"
 #: A form that has the fields says so; without it, a checkbox that is not sent would be one that is off.

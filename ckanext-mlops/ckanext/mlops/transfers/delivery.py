@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ckanext.mlops import repositories, storages
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.gitobjects import GitObjects
 from ckanext.mlops.core.mirror import existing_mirror
 from ckanext.mlops.core.storage import Found, ObjectMissing, StorageError, Store, read_all
+from ckanext.mlops.harvesting import repositories
+from ckanext.mlops.transfers import storages
 
 MAX_BLOB = 64 * 1024 * 1024
 MAX_MANIFEST = 256 * 1024 * 1024

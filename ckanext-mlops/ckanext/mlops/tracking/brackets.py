@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from ckanext.harvest.model import HarvestSource
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import repositories
 from ckanext.mlops.catalog import text
 from ckanext.mlops.catalog.versions import digest
 from ckanext.mlops.core import naming, run_claims
@@ -26,6 +25,7 @@ from ckanext.mlops.core.mirror import known_mirror
 from ckanext.mlops.core.mlflow_records import Run as RunFacts
 from ckanext.mlops.core.records import to_dict
 from ckanext.mlops.core.repository import commit_graph, read_commits
+from ckanext.mlops.harvesting import repositories
 from ckanext.mlops.model import Run
 from ckanext.mlops.model import mlflow as facts
 

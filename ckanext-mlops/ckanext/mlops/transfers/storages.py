@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from ckan.plugins import toolkit as tk
 
-from ckanext.mlops import repositories
 from ckanext.mlops.core.naming import repository_key
 from ckanext.mlops.core.storage import Settings, StorageError, Store, open_store
+from ckanext.mlops.harvesting import repositories
 
 PREFIX = "ckanext.mlops.storage"
 _TEXTS = (

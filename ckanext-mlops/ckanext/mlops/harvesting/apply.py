@@ -22,13 +22,13 @@ from ckanext.harvest.model import HarvestObject, HarvestObjectExtra, HarvestSour
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import memory
 from ckanext.mlops.catalog import ownership, undo
 from ckanext.mlops.catalog.datasets import Dataset
 from ckanext.mlops.catalog.plan import Change
 from ckanext.mlops.catalog.weburl import import_uri
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.harvesting import memory
 from ckanext.mlops.model import hashes, lineage, versions
 from ckanext.mlops.model.tables import Version
 

@@ -19,7 +19,17 @@ from ckan.model.types import make_uuid
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestSource
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import (
+from ckanext.mlops.catalog import datasets, history, problems, selection
+from ckanext.mlops.catalog.edges import Harvested, imports
+from ckanext.mlops.catalog.moves import Earlier
+from ckanext.mlops.catalog.plan import Plan, plan
+from ckanext.mlops.core import naming
+from ckanext.mlops.core.address import shown
+from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.core.mirror import Mirror, update_mirror
+from ckanext.mlops.core.records import Problem, Repository, Snapshot
+from ckanext.mlops.core.repository import Selection, read_repository
+from ckanext.mlops.harvesting import (
     apply,
     approval,
     batches,
@@ -31,18 +41,8 @@ from ckanext.mlops import (
     source_config,
     triggers,
 )
-from ckanext.mlops.catalog import datasets, history, problems, selection
-from ckanext.mlops.catalog.edges import Harvested, imports
-from ckanext.mlops.catalog.moves import Earlier
-from ckanext.mlops.catalog.plan import Plan, plan
-from ckanext.mlops.core import naming
-from ckanext.mlops.core.address import shown
-from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.core.mirror import Mirror, update_mirror
-from ckanext.mlops.core.records import Problem, Repository, Snapshot
-from ckanext.mlops.core.repository import Selection, read_repository
+from ckanext.mlops.harvesting.source_config import ConfigError, SourceConfig
 from ckanext.mlops.model import revisions as revision_store
-from ckanext.mlops.source_config import ConfigError, SourceConfig
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str], None]

@@ -24,8 +24,8 @@ from ckanext.mlops.core.plot_data import plot_files
 from ckanext.mlops.core.records import Snapshot, to_dict
 from ckanext.mlops.core.stored import stores_of
 from ckanext.mlops.core.tables import Table, metrics_table, params_table, value_changes
-from ckanext.mlops.tool_mirrors import default_mirrors, local_address, mirrors_folder
-from ckanext.mlops.tool_render import (
+from ckanext.mlops.tool.mirrors import default_mirrors, local_address, mirrors_folder
+from ckanext.mlops.tool.render import (
     changes_text,
     dag_text,
     differences_text,
@@ -51,7 +51,7 @@ class _Group(click.Group):
         if name not in PORTAL_COMMANDS:
             return super().get_command(context, name)
         try:
-            from ckanext.mlops import tool_client
+            from ckanext.mlops.tool import portal as tool_client
         except ImportError as error:
             raise click.ClickException(
                 f"{name} needs the client: pip install 'ckanext-mlops[client]' ({error})"

@@ -15,12 +15,12 @@ from ckanext.harvest.model import HarvestJob, HarvestSource
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import source_config
 from ckanext.mlops.catalog import selection
 from ckanext.mlops.core.push_webhook import REMEMBERED, Push
+from ckanext.mlops.harvesting import source_config
+from ckanext.mlops.harvesting.repositories import webhook_secrets
+from ckanext.mlops.harvesting.source_config import ConfigError, SourceConfig
 from ckanext.mlops.model.tables import Asked, utc_now
-from ckanext.mlops.repositories import webhook_secrets
-from ckanext.mlops.source_config import ConfigError, SourceConfig
 
 log = logging.getLogger(__name__)
 #: Messages of one source's webhook in a minute, and refused ones of one address, that are listened to.

@@ -11,10 +11,10 @@ from ckan.lib.redis import connect_to_redis
 from ckan.plugins import toolkit as tk
 from sqlalchemy.orm import Session
 
-from ckanext.mlops import mlflow_servers
 from ckanext.mlops.core import mlflow_webhook
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import utc_now
+from ckanext.mlops.tracking import servers as mlflow_servers
 
 log = logging.getLogger(__name__)
 
