@@ -13,7 +13,7 @@ from ckan.tests import helpers
 from werkzeug.datastructures import FileStorage
 
 from ckanext.mlops import lineage_index
-from ckanext.mlops.model import Edge, FileHash, hashes
+from ckanext.mlops.model import Edge, FileHash, hashes, lineage
 
 MADE = "a,b\n1,2\n3,4\n5,6\n7,8\n"
 MAKING = """\
@@ -78,7 +78,9 @@ def test_an_upload_is_joined_by_either_of_its_hashes(two_repositories: Any, make
     one, _ = two_repositories
     package = make_dataset(name="uploaded")
     upload = FileStorage(io.BytesIO(MADE.encode()), "table.csv")
-    helpers.call_action("resource_create", package_id=package["id"], name="table.csv", upload=upload)
+    helpers.call_action(
+        "resource_create", {"user": "editor"}, package_id=package["id"], name="table.csv", upload=upload
+    )
     # Git LFS knows the same content by its SHA-256.
     sha256 = hashlib.sha256(MADE.encode()).hexdigest()
     facts = {"outs": [{"path": "lfs.csv", "hash": sha256, "algorithm": "sha256", "size": len(MADE)}]}
@@ -91,7 +93,7 @@ def test_an_upload_is_joined_by_either_of_its_hashes(two_repositories: Any, make
     # Another content later: nothing is concluded from the old one any more.
     resource = helpers.call_action("package_show", id=package["id"])["resources"][0]["id"]
     upload = FileStorage(io.BytesIO(b"something else altogether\n"), "table.csv")
-    helpers.call_action("resource_update", id=resource, name="table.csv", upload=upload)
+    helpers.call_action("resource_update", {"user": "editor"}, id=resource, name="table.csv", upload=upload)
     lineage_index.hash_uploads(package["id"])
     assert package["id"] not in {row[1] for row in inferred()}
 
@@ -114,14 +116,12 @@ def test_the_index_is_rebuilt_from_packages_and_versions(
 ) -> None:
     make_dataset(name="asserted", derived_from=[{"dataset": two_repositories[0]["make"]}])
     before = edge_rows()
-    assert {row[7] for row in before} >= {"harvested", "inferred", "asserted"} or len(before) >= 4
+    assert len(before) == 3
     model.Session.execute(sa.delete(FileHash))
     model.Session.execute(sa.delete(Edge).where(Edge.origin != "harvested"))
     model.Session.commit()
     hashes.rebuild(model.Session())
     hashes.settle(model.Session())
-    from ckanext.mlops.model import lineage
-
     lineage.rebuild(model.Session())
     model.Session.commit()
     assert edge_rows() == before

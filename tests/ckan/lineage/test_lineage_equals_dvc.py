@@ -1,4 +1,6 @@
-"""At every tag, the graphs of files and steps equal DVC's own, which DVC builds itself in a process of its own.
+"""At every tag, the graphs of files and steps equal DVC's own, which it builds itself in a process of its own.
+
+A repository without tags is looked at at its branches.
 
 Where DVC 3 cannot read a tag (files of DVC 0.x), the graphs were checked by hand.
 """
@@ -31,8 +33,8 @@ logging.disable(logging.ERROR)
 from dvc.repo import Repo
 found = {}
 with Repo(".") as repo:
-    for names in repo.brancher(revs=repo.scm.list_tags()):
-        if names == "workspace":
+    for names in repo.brancher(revs=repo.scm.list_tags() or repo.scm.list_branches()):
+        if names in ("", "workspace"):
             continue
         try:
             stages, outs = repo.index.graph, repo.index.outs_graph
@@ -40,7 +42,10 @@ with Repo(".") as repo:
             continue
         def path(out):
             return posixpath.normpath(os.path.relpath(out.fs_path, repo.root_dir))
-        steps = sorted([stage.addressing, before.addressing] for stage, before in stages.edges())
+        def address(stage):
+            name = stage.path_in_repo + (":" + stage.name if getattr(stage, "name", None) else "")
+            return name.removeprefix("dvc.yaml:")
+        steps = sorted([address(stage), address(before)] for stage, before in stages.edges())
         files = sorted([path(out), path(before)] for out, before in outs.edges())
         for name in names.split(","):
             found[name] = {

@@ -40,7 +40,7 @@ class DatasetGraph:
 
     def levels(self, side: Side, starts: Sequence[str], depth: int, limit: int) -> list[list[str]]:
         """See :class:`.closure.Graph`."""
-        if not all(kind_of(key) == "dataset" for key in starts):
+        if not starts or not all(kind_of(key) == "dataset" for key in starts):
             return []
         far = upstream_node if side == "upstream" else Edge.downstream_dataset
         near = Edge.downstream_dataset if side == "upstream" else Edge.upstream_dataset

@@ -23,8 +23,8 @@ from ckanext.mlops.model.versions import naive_utc
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-# What says that an edge is inside of one snapshot of one repository.
-_INSIDE = ("locked", "declared")
+# Evidence of edges that hold only where the upstream had the file at that time.
+_INSIDE = ("locked", "declared", "content")
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,16 @@ def holds(moment: Moment | None) -> sa.ColumnElement[bool]:
         writer.id == version_of(moment, Edge.upstream_dataset),
         sa.or_(Edge.upstream_resource.is_(None), writer.facts.op("@>")(sa.cast(outs, JSONB))),
     )
+    any_version = aliased(Version)
+    uploaded = sa.and_(
+        Edge.evidence["kind"].astext == "content",
+        ~sa.exists().where(any_version.package_id == Edge.upstream_dataset).correlate(Edge),
+    )
     return sa.or_(
         Edge.version_id.is_(None),
         sa.and_(
             Edge.version_id == version_of(moment, Edge.downstream_dataset),
-            sa.or_(Edge.evidence["kind"].astext.not_in(_INSIDE), written.correlate(Edge)),
+            sa.or_(Edge.evidence["kind"].astext.not_in(_INSIDE), written.correlate(Edge), uploaded),
         ),
     )
 
