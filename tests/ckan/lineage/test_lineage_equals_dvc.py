@@ -121,7 +121,7 @@ def test_titanic_by_hand(work_tree: Callable[[str], Path], load: Any) -> None:
     prepared = ["data/test_prepared.pkl", "data/train_prepared.pkl"]
     raw = ["data/test.csv", "data/train.csv"]
     assert ours(ids, "baseline")["files"] == sorted(
-        [("metrics.json", each) for each in prepared] + [(one, two) for one in prepared for two in raw]
+        [("data/metrics.json", each) for each in prepared] + [(one, two) for one in prepared for two in raw]
     )
 
 
