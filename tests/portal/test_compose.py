@@ -82,6 +82,7 @@ def test_mlflow_has_the_same_options(compose: dict[str, Any], embedded: dict[str
 
 def test_every_ckan_container_can_write_its_ini(compose: dict[str, Any]) -> None:
     embedded_only = {"site_id", "mlflow_name", "repository_roots", "plugins", "options"}
+    embedded_only |= {"demo_storage", "demo_repositories"}  # the demo runs in the embedded portal only
     credentials = {"mlflow_username", "mlflow_password", "mlflow_token"}
     for name in (*CKAN_SERVICES, "prepare"):
         environment = compose["services"][name]["environment"]
