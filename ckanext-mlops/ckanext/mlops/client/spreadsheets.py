@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ckanext.mlops.client.folders import license_id
 from ckanext.mlops.client.records import TEXT_FIELDS, BadRecord, DatasetRecord, FileRecord, dataset_name, origins
 
@@ -39,6 +37,8 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
     :raises BadRecord: the table as a whole cannot be read
     """
+    import pandas as pd  # slow to import, and needed here only
+
     kind = path.suffix.lower()
     try:
         if kind in (".jsonl", ".ndjson"):
