@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from ckanext.mlops.catalog import undo
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import apply, batches, memory, settled
-from ckanext.mlops.model import Edge, Link, Version, lineage, plans, versions
+from ckanext.mlops.model import Edge, Link, Version, hashes, lineage, plans, versions
 from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.search import together
 
@@ -80,7 +80,9 @@ def run(job_id: str, user: str, *, partly: bool = False, step: Step | None = Non
         session = model.Session()
         _refs_back(session, job_id)
         settled.forget(session, source_id)
+        hashes.rebuild(session)  # versions that are gone prove nothing any more
         session.commit()
+        hashes.settle(session)
     return outcome
 
 
