@@ -69,7 +69,8 @@ def hash_uploads(package_id: str, *, wait: bool = True) -> None:
         else:
             digests = _digests(path)
         rows += [_row(resource, algorithm, digest, size) for algorithm, digest in digests.items()]
-    hashes.store_uploaded(session, package_id, rows)
+    # A hash that was noted at the upload is computed again here: once is enough.
+    hashes.store_uploaded(session, package_id, {(row["path"], row["hash"]): row for row in rows}.values())
     session.commit()
     hashes.settle(session)
 
