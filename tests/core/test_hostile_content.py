@@ -21,10 +21,10 @@ GOOD: dict[str, str | bytes | None] = {"good.dvc": "outs:\n- path: g\n  md5: " +
 
 @pytest.fixture(autouse=True)
 def quick() -> Iterator[None]:
-    """Each case has two seconds of this process's time (busy cores count more), building the repository included."""
+    """Each case has a second of this process's time, building the repository included."""
     start = time.process_time()
     yield
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 1
 
 
 YAML = {

@@ -69,8 +69,7 @@ def hash_uploads(package_id: str, *, wait: bool = True) -> None:
         else:
             digests = _digests(path)
         rows += [_row(resource, algorithm, digest, size) for algorithm, digest in digests.items()]
-    # A hash that was noted at the upload is computed again here: once is enough.
-    hashes.store_uploaded(session, package_id, {(row["path"], row["hash"]): row for row in rows}.values())
+    hashes.store_uploaded(session, package_id, rows)
     session.commit()
     hashes.settle(session)
 
@@ -96,7 +95,7 @@ def sync_given(package: Mapping[str, Any]) -> None:
         if row.resource_id in live and live[row.resource_id].url_type == "upload"
     ]
     if rows or computed:
-        hashes.store_uploaded(session, package["id"], {(row["path"], row["hash"]): row for row in rows}.values())
+        hashes.store_uploaded(session, package["id"], rows)
 
 
 def enqueue(package_id: str) -> None:

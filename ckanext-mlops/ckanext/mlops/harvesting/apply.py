@@ -29,6 +29,7 @@ from ckanext.mlops.catalog.weburl import import_uri
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import memory
+from ckanext.mlops.logic import deferred
 from ckanext.mlops.model import hashes, lineage, versions
 from ckanext.mlops.model.tables import Version
 
@@ -191,13 +192,7 @@ def update(session: Session, package: Mapping[str, Any], portal: Mapping[str, An
     _clear(session, package, portal)
     filled = _filled(package)
     filled.pop("metadata_modified", None)
-    context = _context(user)
-    # Not committing, CKAN says neither that the dataset changed, for its activity, nor ends its savepoint.
-    context["changed_entities"] = {"packages": {str(filled["id"])}}
-    tk.get_action("package_update")(context, filled)
-    savepoint = session.get_nested_transaction()
-    if savepoint is not None:
-        savepoint.commit()
+    deferred.package_update(session, _context(user), filled)
     return True
 
 

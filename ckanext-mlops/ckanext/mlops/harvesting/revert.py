@@ -80,7 +80,6 @@ def run(job_id: str, user: str, *, partly: bool = False, step: Step | None = Non
         session = model.Session()
         _refs_back(session, job_id)
         settled.forget(session, source_id)
-        hashes.rebuild(session)  # versions that are gone prove nothing any more
         session.commit()
         hashes.settle(session)
     return outcome
@@ -205,6 +204,7 @@ def _one(session: Session, object_id: str, user: str) -> str:
         tk.get_action("dataset_purge")({"user": user, "ignore_auth": True}, {"id": package_id})
         return case.title
     _rows_back(session, case)
+    hashes.renew(session, package_id)  # versions that are gone prove nothing any more
     _marks_back(session, case)
     written = apply.update(session, case.target, case.portal or {}, user)
     if written:

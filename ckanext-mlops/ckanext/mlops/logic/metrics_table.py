@@ -166,7 +166,7 @@ def _holds(text: str, by_name: Mapping[str, Column], base: Row | None, row: Row)
         if compare not in ("=", "!="):
             raise BadCondition(f"{text!r}: {wanted!r} is no number") from None
         return value is not None and (str(value) == wanted) == (compare == "=")
-    number = _number(value)
+    number = number_of(value)
     if number is None:
         return False
     return {
@@ -179,19 +179,20 @@ def _holds(text: str, by_name: Mapping[str, Column], base: Row | None, row: Row)
     }[compare]
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
+    """The number that a metric or param is; None for text, truth values and nothing."""
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _delta(base: Row | None, row: Row, key: str) -> float | None:
     if base is None or row is base:
         return None
-    one, two = _number(base.values.get(key)), _number(row.values.get(key))
+    one, two = number_of(base.values.get(key)), number_of(row.values.get(key))
     return None if one is None or two is None else two - one
 
 
 def _order(value: Any) -> tuple[bool, float, str]:
-    number = _number(value)
+    number = number_of(value)
     return (number is None, number or 0.0, "" if number is not None else str(value))
 
 
@@ -223,7 +224,7 @@ def shades(answer: Mapping[str, Any], steps: int = 5) -> dict[str, dict[int, int
         numbers = {
             index: number
             for index, row in enumerate(answer["rows"])
-            if (number := _number(row["values"].get(key))) is not None and math.isfinite(number)
+            if (number := number_of(row["values"].get(key))) is not None and math.isfinite(number)
         }
         low, high = min(numbers.values(), default=0.0), max(numbers.values(), default=0.0)
         if high > low:

@@ -68,20 +68,23 @@ def store_harvested(
     rows: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for dataset, (guid, versions, edges) in datasets.items():
         _of_dataset(rows, dataset, guid, versions, edges)
-    _store(session, list(datasets), list(rows.values()), harvested=True)
+    _store(session, list(datasets), list(rows.values()), harvested=True, keep=True)
 
 
 def store_uploaded(session: Session, dataset: str, files: Iterable[Mapping[str, Any]]) -> None:
     """Note the files of a dataset that no repository is behind.
 
-    :param files: ``path`` (a name), ``hash``, ``algorithm``, ``size``, ``resource_id`` and ``since``
+    :param files: ``path`` (a name), ``hash``, ``algorithm``, ``size``, ``resource_id`` and ``since``; of one that is
+        given twice (by a person, and computed) the last counts
     """
-    rows = [
-        {**each, "package_id": dataset, "side": "out", "made": False, "versions": [], "current": True}
+    rows = {
+        (each["path"], each["hash"]): {
+            **each, "package_id": dataset, "side": "out", "made": False, "versions": [], "current": True
+        }
         for each in files
         if telling(str(each["hash"]), each.get("size"))
-    ]
-    _store(session, [dataset], rows, harvested=False)
+    }  # fmt: skip
+    _store(session, [dataset], list(rows.values()), harvested=False, keep=False)
 
 
 def delete_dataset(session: Session, dataset: str) -> None:
@@ -110,19 +113,28 @@ def rebuild(session: Session) -> None:
         .order_by(package.id)
     ).all()
     for dataset, repository, stage in rows:
-        versions = session.execute(
-            sa.select(Version.id, Version.facts, Version.committed, Version.current).where(
-                Version.package_id == dataset
-            )
-        ).all()
-        edges = session.execute(
-            sa.select(Edge.path, Edge.version_id, Edge.upstream_dataset, Edge.upstream_uri).where(
-                Edge.downstream_dataset == dataset, Edge.origin == "harvested"
-            )
-        ).all()
-        guid = naming.dataset_guid(repository or "", stage or "")
-        given = [row._mapping for row in versions], [row._mapping for row in edges]
-        store_harvested(session, {dataset: (guid, *given)})  # type: ignore[dict-item]
+        _renew(session, dataset, naming.dataset_guid(repository or "", stage or ""))
+
+
+def renew(session: Session, dataset: str) -> None:
+    """Note the files of a harvested dataset again from the versions and edges that are left; the others go."""
+    fields = session.scalar(sa.select(model.Package.extras).where(model.Package.id == dataset)) or {}
+    guid = naming.dataset_guid(fields.get("dvc_repository") or "", fields.get("dvc_stage") or "")
+    _renew(session, dataset, guid)
+
+
+def _renew(session: Session, dataset: str, guid: str) -> None:
+    versions = session.execute(
+        sa.select(Version.id, Version.facts, Version.committed, Version.current).where(Version.package_id == dataset)
+    ).mappings()
+    edges = session.execute(
+        sa.select(Edge.path, Edge.version_id, Edge.upstream_dataset, Edge.upstream_uri).where(
+            Edge.downstream_dataset == dataset, Edge.origin == "harvested"
+        )
+    ).mappings()
+    rows: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    _of_dataset(rows, dataset, guid, [dict(row) for row in versions], [dict(row) for row in edges])
+    _store(session, [dataset], list(rows.values()), harvested=True, keep=False)
 
 
 def settle(session: Session) -> int:
@@ -195,7 +207,11 @@ def _of_dataset(
                 row["since"] = min(row["since"] or moment.isoformat(), moment.isoformat())
 
 
-def _store(session: Session, datasets: list[str], rows: list[dict[str, Any]], *, harvested: bool) -> None:
+def _store(session: Session, datasets: list[str], rows: list[dict[str, Any]], *, harvested: bool, keep: bool) -> None:
+    """Make the noted files of datasets equal to ``rows``.
+
+    :param keep: what is not given any more stays, as of the past; otherwise it goes, with what was concluded from it
+    """
     table = FileHash.__table__
     key = ("package_id", "side", "path", "hash")
     given = [tuple(row[name] for name in key) for row in rows]
@@ -207,12 +223,12 @@ def _store(session: Session, datasets: list[str], rows: list[dict[str, Any]], *,
     before = {tuple(row[:4]): row for row in known}
     for row, each in zip(rows, given, strict=True):
         old = before.get(each)
-        row["versions"] = sorted({*row["versions"], *(old.versions if old is not None else ())})
+        row["versions"] = sorted({*row["versions"], *(old.versions if old is not None and keep else ())})
         row["harvested"], row["settled"] = harvested, False
     gone = [row for each, row in before.items() if each not in set(given)]
     if gone:
         where = sa.tuple_(*(table.c[name] for name in key)).in_([tuple(row[:4]) for row in gone])
-        if harvested:
+        if keep:
             still = [row for row in gone if row.current]
             if still:
                 session.execute(sa.update(table).where(where, table.c.current).values(current=False, settled=False))

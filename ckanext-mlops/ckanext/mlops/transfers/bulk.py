@@ -21,6 +21,7 @@ from ckan.types import Context
 from werkzeug.datastructures import FileStorage
 
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.logic import deferred
 from ckanext.mlops.search import together
 
 log = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ def _one(user: str, given: Mapping[str, Any], files: Mapping[str, tuple[str, byt
         status, package_id = ("updated" if merged.changed else "unchanged"), str(merged.before["id"])
         if status == "updated" and not dry_run:
             uploads = _uploads(merged.package)
-            _update(user, merged.package)
+            deferred.package_update(model.Session(), _context(user), merged.package)
             _keep(package_id, uploads)
     return Loaded(name, status, package_id, merged.changed, {}, resources)
 
@@ -177,17 +178,6 @@ def _keep(package_id: str, uploads: Mapping[str, Any]) -> None:
     for resource in package.resources if package else ():
         if resource.name in uploads:
             uploads[resource.name].upload(resource.id, uploader.get_max_resource_size())
-
-
-def _update(user: str, package: dict[str, Any]) -> None:
-    session = model.Session()
-    context = _context(user)
-    # Not committing, CKAN says neither that the dataset changed, for its activity, nor ends its savepoint.
-    context["changed_entities"] = {"packages": {package["id"]}}
-    tk.get_action("package_update")(context, package)
-    savepoint = session.get_nested_transaction()
-    if savepoint is not None:
-        savepoint.commit()
 
 
 def _context(user: str) -> Context:

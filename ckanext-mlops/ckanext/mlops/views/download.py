@@ -20,6 +20,7 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.storage import ObjectMissing
 from ckanext.mlops.logic import files
 from ckanext.mlops.transfers import audit, delivery
+from ckanext.mlops.views.datasets import dataset_or_abort
 
 mlops_download = Blueprint("mlops_download", __name__)
 SIGNED_SECONDS = 300
@@ -28,7 +29,7 @@ SIGNED_SECONDS = 300
 @mlops_download.route("/dataset/<id>/resource/<resource_id>/download", endpoint="resource")
 def resource(id: str, resource_id: str) -> Response | str:  # noqa: A002 CKAN's routes name it so
     """A file by its resource, at ``version`` of the query; CKAN's own download for what is uploaded or linked."""
-    package = _dataset(id)
+    package = dataset_or_abort(id)
     found = next((each for each in package["resources"] if each["id"] == resource_id), None)
     if found is None:
         return tk.abort(404, tk._("Resource not found"))
@@ -40,13 +41,13 @@ def resource(id: str, resource_id: str) -> Response | str:  # noqa: A002 CKAN's 
 @mlops_download.route("/dataset/<id>/versions/<version>/download", endpoint="version")
 def version(id: str, version: str) -> Response | str:  # noqa: A002
     """A file by its ``path``."""
-    return _send(_dataset(id), version, request.args.get("path", ""))
+    return _send(dataset_or_abort(id), version, request.args.get("path", ""))
 
 
 @mlops_download.route("/dataset/<id>/versions/<version>/recipe", endpoint="recipe")
 def recipe(id: str, version: str) -> Response | str:  # noqa: A002
     """How to make the version again; ``format=json`` for programs."""
-    package = _dataset(id)
+    package = dataset_or_abort(id)
     try:
         found = tk.get_action("mlops_recipe_show")({}, {"id": package["id"], "version": version})
     except (tk.ObjectNotFound, tk.NotAuthorized):
@@ -57,16 +58,6 @@ def recipe(id: str, version: str) -> Response | str:  # noqa: A002
         "mlops/recipe.html",
         {"pkg_dict": package, "dataset_type": package["type"], "recipe": found, "version": version},
     )
-
-
-def _dataset(id_or_name: str) -> dict[str, Any]:
-    try:
-        package: dict[str, Any] = tk.get_action("package_show")({}, {"id": id_or_name})
-    except tk.ObjectNotFound:
-        return tk.abort(404, tk._("Dataset not found"))
-    except tk.NotAuthorized:
-        return tk.abort(403, tk._("Not authorized to see this dataset"))
-    return package
 
 
 def _send(package: dict[str, Any], version: str, path: str) -> Response | str:

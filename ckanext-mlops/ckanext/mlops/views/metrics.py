@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 
 from ckanext.mlops.core.sheets import csv_text, markdown_text
 from ckanext.mlops.logic import charts
-from ckanext.mlops.logic.metrics_table import as_text, shades
+from ckanext.mlops.logic.metrics_table import as_text, number_of, shades
 
 FORMATS = {"csv": "text/csv", "md": "text/markdown", "json": "application/json"}
 MAX_AXES = 8
@@ -64,7 +64,7 @@ def _charts(found: dict[str, Any], y: str, x: str) -> dict[str, Any]:
     rows = sorted(found["rows"], key=lambda row: row["revision"].get("committed") or "")
     names = [row["revision"]["name"] for row in rows]
     columns = {
-        column["label"]: [_number(row["values"].get(column["id"])) for row in rows] for column in found["columns"]
+        column["label"]: [number_of(row["values"].get(column["id"])) for row in rows] for column in found["columns"]
     }
     numeric = [label for label, values in columns.items() if len({value for value in values if value is not None}) > 1]
     if not numeric:
@@ -84,10 +84,6 @@ def _charts(found: dict[str, Any], y: str, x: str) -> dict[str, Any]:
         "numeric": numeric,
         "axes": {"x": x, "y": y},
     }
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _link(repository: str, changes: dict[str, Any]) -> str:

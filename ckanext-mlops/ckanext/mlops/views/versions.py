@@ -8,6 +8,7 @@ from ckan.plugins import toolkit as tk
 from flask import Blueprint, request
 
 from ckanext.mlops.logic import versions
+from ckanext.mlops.views.datasets import dataset_or_abort
 
 PER_PAGE = 25
 MAX_PAGE = 10_000
@@ -18,7 +19,7 @@ mlops_versions = Blueprint("mlops_versions", __name__)
 @mlops_versions.route("/dataset/<id>/versions", endpoint="index")
 def index(id: str) -> str:  # noqa: A002 CKAN's routes name it so
     """The tab; ``page`` of the query counts from 1."""
-    package = _dataset(id)
+    package = dataset_or_abort(id)
     number = _number(request.args.get("page", ""))
     # One more than is shown: the last one is compared with it.
     found = tk.get_action("mlops_version_list")(
@@ -44,7 +45,7 @@ def index(id: str) -> str:  # noqa: A002 CKAN's routes name it so
 @mlops_versions.route("/dataset/<id>/versions/compare", endpoint="compare")
 def compare(id: str) -> str:  # noqa: A002
     """What differs between the versions ``before`` and ``after`` of the query; without them, the two newest."""
-    package = _dataset(id)
+    package = dataset_or_abort(id)
     found = tk.get_action("mlops_version_list")({}, {"id": package["id"], "limit": MAX_CHOICES})
     choices = found["results"]
     after = request.args.get("after", "") or (choices[0]["id"] if choices else "")
@@ -66,7 +67,7 @@ def compare(id: str) -> str:  # noqa: A002
 @mlops_versions.route("/dataset/<id>/versions/<version>", endpoint="show")
 def show(id: str, version: str) -> str:  # noqa: A002
     """The page of one version."""
-    package = _dataset(id)
+    package = dataset_or_abort(id)
     try:
         found = tk.get_action("mlops_version_show")({}, {"id": version})
     except (tk.ObjectNotFound, tk.NotAuthorized):
@@ -79,16 +80,6 @@ def show(id: str, version: str) -> str:  # noqa: A002
 
 def _shared(package: dict[str, Any]) -> dict[str, Any]:
     return {"pkg_dict": package, "dataset_type": package["type"], "facts": versions}
-
-
-def _dataset(id_or_name: str) -> dict[str, Any]:
-    try:
-        package: dict[str, Any] = tk.get_action("package_show")({}, {"id": id_or_name})
-    except tk.ObjectNotFound:
-        return tk.abort(404, tk._("Dataset not found"))
-    except tk.NotAuthorized:
-        return tk.abort(403, tk._("Not authorized to see this dataset"))
-    return package
 
 
 def _number(text: str) -> int:
