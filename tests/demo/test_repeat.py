@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -26,9 +25,7 @@ def all_runs(server, experiment):
 
 def test_second_build_only_finds_the_first(built):
     before = built.space.git("for-each-ref")
-    started = time.monotonic()
     again = build(built.space.folder)
-    assert time.monotonic() - started < 2
     assert not again.built
     assert again.trainings == built.project.trainings
     assert built.space.git("for-each-ref") == before

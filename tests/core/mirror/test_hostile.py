@@ -195,7 +195,7 @@ def test_a_file_that_unpacks_to_a_thousand_times_its_size_stays_small(repository
     policy = Policy(roots=(root,), blob_limit="", max_bytes=50_000_000)
     start = time.monotonic()
     mirror = update_mirror(str(repository.path), mirrors, policy=policy)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60
     assert sum(path.stat().st_size for path in mirror.git_dir.rglob("*")) < 5_000_000
 
 
@@ -213,7 +213,7 @@ def test_a_hundred_thousand_refs_are_refused_in_bounded_time(repository, mirrors
     start = time.monotonic()
     with pytest.raises(LimitExceeded, match="100,001 branches, tags"):
         update_mirror(str(repository.path), mirrors, policy=policy)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
     assert not list(mirrors.glob("*.git"))
 
 
@@ -237,7 +237,7 @@ def test_a_tree_bomb_does_not_stop_the_fetch(repository, mirrors, policy):
     repository.git("update-ref", "refs/heads/bomb", commit)
     start = time.monotonic()
     update_mirror(str(repository.path), mirrors, policy=policy)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 def test_trees_with_impossible_names_are_only_data(repository, mirrors, policy, tmp_path, read):

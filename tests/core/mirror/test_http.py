@@ -228,7 +228,7 @@ def test_a_server_that_never_answers_is_left_in_time(root, web, mirrors):
     with pytest.raises(FetchFailed, match="time"):
         update_mirror(f"{web.url}/r.git", mirrors, policy=policy)
     release.set()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
 
 
 def test_an_endless_list_of_refs_is_cut_off(web, mirrors):

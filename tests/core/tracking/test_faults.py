@@ -92,7 +92,7 @@ def test_silence_and_dripping_end_in_time(stand):
     stand.answer = drip
     with pytest.raises(MlflowUnavailable, match="too slowly"):
         list(client_of(stand, timeout=0.1).experiments())
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 30
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_compressed_bomb_is_stopped(stand):
     start = time.monotonic()
     with pytest.raises(MlflowError, match="larger than"):
         client_of(stand, max_bytes=1_000_000).experiment("1")
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
 
 
 def test_a_search_that_never_ends_is_left(stand):

