@@ -67,6 +67,7 @@ MATRIX = {
     "mlops_repository_push": (EDITORS, EDITORS),
     "mlops_run_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_run_search": (EDITORS | {"outsider"}, EDITORS | {"outsider"}),
+    "mlops_search_suggest": (EVERYBODY, EVERYBODY),
     "mlops_server_list": (SIGNED_IN, SIGNED_IN),
     "mlops_version_diff": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_version_list": (EVERYBODY, READERS_OF_PRIVATE),
@@ -173,6 +174,7 @@ class World:
             "mlops_repository_show": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_repository_metrics": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_repository_push": {"id": self.source["id"], "records": {"schema": "ckan-mlops/read/1"}},
+            "mlops_search_suggest": {"q": "ti"},
             "mlops_server_list": {},
             "mlops_version_diff": {"before": self.version, "after": self.version},
             "mlops_version_show": {"id": self.version},
@@ -234,7 +236,7 @@ def test_the_matrix(people, make_dataset, api, refused, private):
     sorted(
         set(MATRIX)
         - {"mlops_dataset_load", "mlops_link_create_many", "mlops_mlflow_sync", "mlops_overview"}
-        - {"mlops_run_search", "mlops_server_list"}
+        - {"mlops_run_search", "mlops_search_suggest", "mlops_server_list"}
     ),
 )
 def test_what_does_not_exist_is_not_found(people, api, refused, action):

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from ckan import plugins as p
+from ckan.authz import get_local_functions
 from ckan.common import CKANConfig
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, Validator
 from flask import Blueprint
 
 from ckanext.mlops import activity, cleanup, lineage_index, resource_view, uploaded, views
-from ckanext.mlops.logic import validators
+from ckanext.mlops.logic import auth, auth_search, validators
 from ckanext.mlops.model import lineage
 from ckanext.mlops.search import document, facets, query
 
 
 @tk.blanket.actions
-@tk.blanket.auth_functions
+@tk.blanket.auth_functions(dict(get_local_functions(auth) + get_local_functions(auth_search)))
 @tk.blanket.cli
 @tk.blanket.config_declarations
 @tk.blanket.helpers

@@ -16,6 +16,13 @@ from ckanext.mlops.model.lineage import texts
 _COLUMNS = ("id", "name", "title", "type", "state", "private", "owner_org", "creator_user_id")
 
 
+def labels(context: Context) -> list[str] | None:
+    """CKAN's permission labels of the user of ``context``: who has one of a dataset's may see it. None sees all."""
+    if context.get("ignore_auth") or authz.is_sysadmin(context.get("user")):
+        return None
+    return list(get_permission_labels().get_user_dataset_labels(context.get("auth_user_obj")))
+
+
 class Reader:
     """Tells which datasets the user of ``context`` may see, many at once, by CKAN's permission labels.
 
@@ -32,9 +39,8 @@ class Reader:
         # CKAN's own rule needs some columns only; a plugin's may ask for anything of the package.
         self._whole = getattr(type(rules), "get_dataset_labels", None) is not DefaultPermissionLabels.get_dataset_labels
         self._labels_of: Callable[[Any], Iterable[str]] = rules.get_dataset_labels
-        self._labels: set[str] | None = None
-        if not (context.get("ignore_auth") or authz.is_sysadmin(context.get("user"))):
-            self._labels = set(rules.get_user_dataset_labels(context.get("auth_user_obj")))
+        known = labels(context)
+        self._labels = None if known is None else set(known)
 
     @property
     def sees_all(self) -> bool:

@@ -65,6 +65,8 @@ def _facets(package: Mapping[str, Any], resources: list[dict[str, Any]], known: 
         "ref": known.refs,
         "commit": [str(package.get("dvc_commit") or ""), *known.commits],
         "param": known.params,
+        "param_name": known.param_names,
+        "metric": known.metrics,
         "label": known.labels,
         # What files on request hold is for those who may take them.
         "column": [] if package.get("data_access") == "on_request" else known.columns,

@@ -27,6 +27,7 @@ class Facts:
     :param hashes: of all versions' outputs
     :param numbers: metrics, then params, of the current version by full name, and by last part where that is unique
     :param params: of the current version, ``name=value``
+    :param metrics: names of the current version's metrics; ``param_names`` those of its params
     :param columns: of the tables that a worker looked into
     :param committed: of the newest version, ISO 8601 with ``Z``
     """
@@ -36,6 +37,8 @@ class Facts:
     hashes: list[str] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
     params: list[str] = field(default_factory=list)
+    metrics: list[str] = field(default_factory=list)
+    param_names: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     experiments: list[str] = field(default_factory=list)
@@ -106,6 +109,8 @@ def _current(result: Facts, stage: dict[str, Any]) -> None:
     for name, value in [*metrics, *params]:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and len(numbers) < MAX_NUMBERS:
             numbers.setdefault(name, float(value))
+    result.metrics = list(dict.fromkeys(name for name, _ in metrics))[:MAX_PARAMS]
+    result.param_names = list(dict.fromkeys(name for name, _ in params))[:MAX_PARAMS]
     lasts: dict[str, set[float]] = {}
     for name, value in numbers.items():
         lasts.setdefault(name.rsplit(".", 1)[-1], set()).add(value)

@@ -48,6 +48,7 @@ from ckanext.mlops.logic.action.models import (
 from ckanext.mlops.logic.action.overview import mlops_overview
 from ckanext.mlops.logic.action.push import mlops_repository_push
 from ckanext.mlops.logic.action.repositories import mlops_ref_list, mlops_repository_show
+from ckanext.mlops.logic.action.search import mlops_search_suggest
 from ckanext.mlops.logic.action.versions import mlops_version_diff, mlops_version_list, mlops_version_show
 
 __all__ = [
@@ -97,6 +98,7 @@ __all__ = [
     "mlops_repository_show",
     "mlops_run_list",
     "mlops_run_search",
+    "mlops_search_suggest",
     "mlops_server_list",
     "mlops_version_diff",
     "mlops_version_list",
