@@ -27,6 +27,7 @@ MATRIX = {
     "mlops_audit_list": (EDITORS, EDITORS),
     "mlops_content_check": (EDITORS, EDITORS),
     "mlops_dataset_load": (SIGNED_IN, SIGNED_IN),  # each dataset of it is checked by CKAN: test_upload.py
+    "mlops_dataset_similar": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_file_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_field_list": (EDITORS, EDITORS),
     "mlops_field_restore": (EDITORS, EDITORS),

@@ -61,6 +61,7 @@ MATRIX = {
     ("mlops_mlflow_webhook.receive", "POST"): NOBODY,
     ("mlops_push_webhook.receive", "POST"): NOBODY,
     ("mlops_repository.show", "GET"): READING,
+    ("mlops_similar.index", "GET"): READING,
     ("mlops_versions.compare", "GET"): READING,
     ("mlops_versions.index", "GET"): READING,
     ("mlops_versions.show", "GET"): READING,

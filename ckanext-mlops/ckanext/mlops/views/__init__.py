@@ -16,6 +16,7 @@ from ckanext.mlops.views.mlflow import mlops_mlflow
 from ckanext.mlops.views.mlflow_webhook import mlops_mlflow_webhook
 from ckanext.mlops.views.push_webhook import mlops_push_webhook
 from ckanext.mlops.views.repositories import mlops_repository
+from ckanext.mlops.views.similar import mlops_similar
 from ckanext.mlops.views.versions import mlops_versions
 
 
@@ -34,5 +35,6 @@ def get_blueprints() -> list[Blueprint]:
         mlops_mlflow_webhook,
         mlops_push_webhook,
         mlops_repository,
+        mlops_similar,
         mlops_versions,
     ]

@@ -48,7 +48,7 @@ from ckanext.mlops.logic.action.models import (
 from ckanext.mlops.logic.action.overview import mlops_overview
 from ckanext.mlops.logic.action.push import mlops_repository_push
 from ckanext.mlops.logic.action.repositories import mlops_ref_list, mlops_repository_show
-from ckanext.mlops.logic.action.search import mlops_search_suggest
+from ckanext.mlops.logic.action.search import mlops_dataset_similar, mlops_search_suggest
 from ckanext.mlops.logic.action.versions import mlops_version_diff, mlops_version_list, mlops_version_show
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "mlops_audit_list",
     "mlops_content_check",
     "mlops_dataset_load",
+    "mlops_dataset_similar",
     "mlops_experiment_list",
     "mlops_experiment_show",
     "mlops_field_list",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import schema_search
+from ckanext.mlops.logic import schema_search, similar
 from ckanext.mlops.logic.reader import labels
 from ckanext.mlops.search import suggest
 
@@ -41,3 +42,29 @@ def mlops_search_suggest(context: Context, data_dict: DataDict) -> list[dict[str
         asdict(each) | {"page": tk.url_for("dataset.read", id=each.name, qualified=True) if each.name else ""}
         for each in found
     ]
+
+
+@tk.side_effect_free
+@tk.validate_action_data(schema_search.similar)
+def mlops_dataset_similar(context: Context, data_dict: DataDict) -> list[dict[str, Any]]:
+    """Datasets that are like this one, and why: equal files, the same columns, made from the same data.
+
+    :param id: id or name of the dataset
+    :type id: string
+    :param limit: at most so many, 1 to 20 (optional, default: 5)
+    :type limit: int
+
+    Example::
+
+        curl 'https://portal.example/api/3/action/mlops_dataset_similar?id=titanic-train'
+
+    :returns: dictionaries with ``id``, ``name``, ``title``, ``page``, ``score`` and ``reasons``, each with ``kind``
+        (``content``: files of equal content; ``columns``; ``lineage``: made from the same data), ``count`` (how many
+        they have in common), ``of`` (how many there are) and ``names`` (of columns or data, at most five)
+    :rtype: list of dictionaries
+    """
+    tk.check_access("mlops_dataset_similar", context, data_dict)
+    package = model.Package.get(data_dict["id"])
+    if package is None:
+        raise tk.ObjectNotFound(tk._("Dataset not found"))
+    return similar.similar(context, package, data_dict["limit"])
