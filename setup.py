@@ -32,7 +32,6 @@ setup(
             "migration/mlops/*",
             "migration/mlops/versions/*.py",
             "i18n/**/*.mo",
-            "i18n/*.pot",
         ]
     },
     install_requires=["PyYAML>=6", "pathspec>=0.12", "requests>=2.31", "pandas>=2", "click>=8"],

@@ -7,6 +7,7 @@ from typing import Any
 from ckan import plugins as p
 from ckan.authz import get_local_functions
 from ckan.common import CKANConfig
+from ckan.lib.plugins import DefaultTranslation
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, Validator
 from flask import Blueprint
@@ -22,7 +23,7 @@ from ckanext.mlops.search import document, facets, query
 @tk.blanket.cli
 @tk.blanket.config_declarations
 @tk.blanket.helpers
-class MlopsPlugin(p.SingletonPlugin):
+class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
     """Fields for DVC data, its lineage and its MLflow runs."""
 
     p.implements(p.IConfigurer)
@@ -31,6 +32,7 @@ class MlopsPlugin(p.SingletonPlugin):
     p.implements(p.IPackageController, inherit=True)
     p.implements(p.IResourceController, inherit=True)
     p.implements(p.IResourceView, inherit=True)
+    p.implements(p.ITranslation)
     p.implements(p.IValidators)
 
     def update_config(self, config: CKANConfig) -> None:

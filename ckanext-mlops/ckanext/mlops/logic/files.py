@@ -119,7 +119,7 @@ def file_dicts(there: At) -> list[dict[str, Any]]:
             "algorithm": str(resource.get("hash_algorithm") or ""),
             "size": resource.get("size"),
             "kind": resource.get("dvc_kind") or "data",
-            "address": _local(tk.url_for("resource.download", id=name, resource_id=resource["id"])),
+            "address": _local(tk.url_for("resource.download", id=name, resource_id=resource["id"], locale="default")),
         }
         for resource in there.package.get("resources", ())
         if resource.get("url_type") == "upload"
@@ -130,9 +130,9 @@ def file_dicts(there: At) -> list[dict[str, Any]]:
 def address(name: str, path: str, version: Version | None, **query: str) -> str:
     """Where the portal gives a file: an address below its own."""
     values = {"path": path, **query}
-    return _local(tk.url_for("mlops_download.version", id=name, version=version.id if version else "")) + (
-        f"?{urlencode(values)}"
-    )
+    # A command must not change with the language of the page that shows it.
+    page = tk.url_for("mlops_download.version", id=name, version=version.id if version else "", locale="default")
+    return f"{_local(page)}?{urlencode(values)}"
 
 
 def _local(url: str) -> str:

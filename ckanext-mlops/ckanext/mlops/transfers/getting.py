@@ -53,7 +53,7 @@ def get_data(context: Context, package: dict[str, Any], version: str = "", path:
         return GetData()
     listed = [each for each in files.file_dicts(there) if not path or each["path"] == path]
     portal = str(tk.config.get("ckan.site_url") or "").rstrip("/")
-    root = tk.url_for("home.index", qualified=True).rstrip("/")
+    root = tk.url_for("home.index", qualified=True, locale="default").rstrip("/")
     named = there.version.id if there.version is not None and version else ""
     outs = {each["path"]: each for each in there.outs}
     facts = there.version.facts if there.version is not None else {}
