@@ -43,6 +43,7 @@ setup(
             "ckanext-dcat>=2.4,<3",
             "ckanapi>=4.8",
             "sqlalchemy>=2",
+            "dvc-render>=1,<2",
         ],
         # The client of a portal; ``s3`` and ``excel`` are what the portal and the client read more with.
         "client": ["ckanapi>=4.8", "tqdm>=4.60"],

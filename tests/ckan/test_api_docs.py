@@ -13,7 +13,7 @@ from ckan import logic, model
 from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.model import Experiment, Link, LinkHint, RegisteredModel, versions
+from ckanext.mlops.model import Experiment, Link, LinkHint, RegisteredModel, revisions, versions
 from ckanext.mlops.model.transfers import AccessRequest
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
@@ -66,6 +66,12 @@ def world(people, make_dataset):
         "facts": facts,
     }
     versions.store(model.Session(), package["id"], [row])
+    revisions.store(
+        model.Session(), source["id"], naming.repository_slug("https://example.org/o/titanic.git"), [
+            {"kind": "branch", "name": "main", "commit": "c" * 40, "committed": "2026-01-01T00:00:00Z",
+             "plots": [{"name": "loss.csv", "files": ["loss.csv"]}]}
+        ],
+    )  # fmt: skip
     tie = {"package_id": package["id"], "server": "lab", "kind": "run", "relation": "used"}
     tie["created"] = datetime.datetime(2026, 1, 1)  # noqa: DTZ001 naive UTC, as CKAN stores it
     model.Session.add_all(

@@ -11,7 +11,7 @@ from ckan import authz, logic, model
 from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.model import Experiment, Link, LinkHint, ModelVersion, RegisteredModel, Run, versions
+from ckanext.mlops.model import Experiment, Link, LinkHint, ModelVersion, RegisteredModel, Run, revisions, versions
 from ckanext.mlops.model.transfers import AccessRequest
 
 READERS_OF_PRIVATE = {"member", "editor", "admin", "sysadmin"}
@@ -37,6 +37,8 @@ MATRIX = {
     "mlops_harvest_reject": (EDITORS, EDITORS),
     "mlops_harvest_report": (EDITORS, EDITORS),
     "mlops_harvest_revert": (EDITORS, EDITORS),
+    "mlops_plot_list": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_plot_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_preview_create": (EDITORS, EDITORS),
     "mlops_preview_show": (EDITORS, EDITORS),
     "mlops_experiment_list": (EVERYBODY, READERS_OF_PRIVATE),
@@ -78,6 +80,8 @@ MATRIX = {
 HIDING = {
     "mlops_experiment_show",
     "mlops_model_lineage",
+    "mlops_plot_list",
+    "mlops_plot_show",
     "mlops_repository_metrics",
     "mlops_repository_show",
 }
@@ -128,6 +132,12 @@ class World:
         facts = {"outs": [{"path": "x.csv", "hash": "a" * 32}]}
         row = {"id": self.version, "digest": "x", "commit": "c" * 40, "facts": facts}
         versions.store(model.Session(), self.package["id"], [row])
+        revisions.store(
+            model.Session(), self.source["id"], naming.repository_slug("https://example.org/o/r.git"), [
+                {"kind": "branch", "name": "main", "commit": "c" * 40, "committed": "2026-01-01T00:00:00Z",
+                 "plots": [{"name": "loss.csv", "files": ["loss.csv"]}]}
+            ],
+        )  # fmt: skip
         self.new_link("r1")
         model.Session.add_all(
             [
@@ -171,6 +181,8 @@ class World:
             "mlops_run_search": {"server": "nowhere"},
             "mlops_mlflow_sync": {},
             "mlops_overview": {},
+            "mlops_plot_list": {"id": naming.repository_slug("https://example.org/o/r.git")},
+            "mlops_plot_show": {"id": naming.repository_slug("https://example.org/o/r.git"), "plot": "loss.csv"},
             "mlops_profile_show": package | {"path": "x.csv"},
             "mlops_repository_show": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_repository_metrics": {"id": naming.repository_slug("https://example.org/o/r.git")},
@@ -242,7 +254,7 @@ def test_the_matrix(people, make_dataset, api, refused, private):
 )
 def test_what_does_not_exist_is_not_found(people, api, refused, action):
     nothing = {"id": "nothing-of-that-name", "name": "nothing-of-that-name", "before": "x", "after": "x"}
-    more = {"field": "x", "grant": True, "records": "x", "path": "x", "start": "x", "end": "x"}
+    more = {"field": "x", "grant": True, "records": "x", "path": "x", "start": "x", "end": "x", "plot": "x"}
     with pytest.raises(refused) as caught:
         api(action, people.sysadmin, server="lab", target="x", **more, **nothing)
     assert caught.value.status == 404

@@ -59,6 +59,10 @@ MATRIX = {
     ("mlops_mlflow.model", "GET"): NOBODY,
     ("mlops_mlflow.models", "GET"): (EVERYBODY, EVERYBODY),
     ("mlops_mlflow_webhook.receive", "POST"): NOBODY,
+    # No mirror of the repository is in this world, and "x" is no script of ours.
+    ("mlops_plots.image", "GET"): NOBODY,
+    ("mlops_plots.index", "GET"): READING,
+    ("mlops_plots.script", "GET"): NOBODY,
     ("mlops_push_webhook.receive", "POST"): NOBODY,
     ("mlops_repository.show", "GET"): READING,
     ("mlops_similar.index", "GET"): READING,
@@ -133,7 +137,7 @@ class World:
 
     def address(self, endpoint, rule):
         values = {each: self.values(each) for each in rule.arguments}
-        if endpoint.startswith(("mlops_repository.", "mlops_metrics.")):
+        if endpoint.startswith(("mlops_repository.", "mlops_metrics.", "mlops_plots.")):
             values["id"] = naming.repository_slug(REPOSITORY)
         if endpoint == "mlops_lineage_reports.coverage":
             values["id"] = "lab"

@@ -1,7 +1,9 @@
-"""The script of the lineage graph: its own tests, by Node where there is one, and what is committed of its build."""
+"""The scripts of the lineage graph and of plots: their own tests, by Node where there is one, and what is committed of
+their build."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -32,8 +34,12 @@ def test_the_lock_names_no_registry():
     assert all("integrity" in each for name, each in packages.items() if name)
 
 
-def test_the_built_script_is_small_and_its_licences_are_beside_it():
-    assert (ASSETS / "lineage.js").stat().st_size < 150_000
-    licences = (ASSETS / "lineage.licenses.txt").read_text()
-    for name in json.loads((FRONTEND / "package.json").read_text())["dependencies"]:
-        assert f"{name} " in licences
+@pytest.mark.parametrize(
+    ("name", "prefix", "most"), [("lineage", ("@dagrejs", "d3"), 50_000), ("plots_frame", ("vega",), 250_000)]
+)
+def test_the_built_script_is_small_and_its_licences_are_beside_it(name, prefix, most):
+    """No page has more than 300 KB of our script, as it is sent: compressed."""
+    assert len(gzip.compress((ASSETS / f"{name}.js").read_bytes(), 9)) < most
+    licences = (ASSETS / f"{name}.licenses.txt").read_text()
+    for each in json.loads((FRONTEND / "package.json").read_text())["dependencies"]:
+        assert f"{each} " in licences or not each.startswith(prefix)

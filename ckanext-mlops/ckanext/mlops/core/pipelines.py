@@ -209,9 +209,14 @@ class PipelineReader:
                 if not at.outside and not at.url:
                     target.append(at.path)
         for name, files, options in _plots(top.get("plots")):
-            paths = tuple(at.path for at in map(place.locate, files) if not at.outside and not at.url)
+            found = {file: at.path for file in files if not (at := place.locate(file)).outside and not at.url}
             shown = place.locate(name).path if name in files else clean(name, self.limits.text)
-            result.plots.append((shown, paths, plain(options, self.limits)))
+            options = options | {
+                axis: {found[file]: fields for file, fields in options[axis].items() if file in found}
+                for axis in ("x", "y")
+                if isinstance(options.get(axis), dict)
+            }
+            result.plots.append((shown, tuple(dict.fromkeys(found.values())), plain(options, self.limits)))
         result.labels = labels(top.get("artifacts"), place, self.limits)
 
 
@@ -267,7 +272,10 @@ def _strings(value: Any) -> list[str]:
 
 
 def _plots(value: Any) -> list[tuple[str, tuple[str, ...], dict[str, Any]]]:
-    """``(name, files, options)`` of top-level plots: a path, or a name (itself a path unless ``y`` names files)."""
+    """``(name, files, options)`` of top-level plots: a path, or a name (itself a path unless ``y`` names files).
+
+    The files of ``x`` come after those of ``y``.
+    """
     result: list[tuple[str, tuple[str, ...], dict[str, Any]]] = []
     entries = (
         value
@@ -282,9 +290,10 @@ def _plots(value: Any) -> list[tuple[str, tuple[str, ...], dict[str, Any]]]:
         elif isinstance(entry, dict):
             for name, options in entry.items():
                 options = options if isinstance(options, dict) else {}
-                axis = options.get("y")
-                files = tuple(str(file) for file in axis) if isinstance(axis, dict) else (str(name),)
-                result.append((str(name), files, options))
+                axes = {axis: options[axis] for axis in ("y", "x") if isinstance(options.get(axis), dict)}
+                own = () if "y" in axes else (str(name),)
+                files = dict.fromkeys([*own, *(str(file) for files in axes.values() for file in files)])
+                result.append((str(name), tuple(files), options))
     return result
 
 

@@ -36,14 +36,14 @@ _MAX_FILES = 1_000
 class PlotFile:
     """One file of a plot.
 
-    :param state: ``in-git``: its rows are here; ``image``: Git has it, ``blob`` names it; ``not-in-git``: a DVC remote
-        stores it; ``invalid``: Git has it and it is no table
+    :param state: ``in-git``, ``from-remote``: its rows are here; ``image``: ``blob`` names it where Git has it;
+        ``not-in-git``: a DVC remote stores it; ``invalid``: Git has it and it is no table
     :param rows: data points, as ``dvc plots`` takes them; numbers are numbers
     :param media_type: of an image
     """
 
     path: str
-    state: Literal["in-git", "image", "not-in-git", "invalid"]
+    state: Literal["in-git", "from-remote", "image", "not-in-git", "invalid"]
     rows: tuple[dict[str, Any], ...] = ()
     blob: str = ""
     size: int | None = None
@@ -80,9 +80,8 @@ def _read(path: str, files: RevisionFiles, header: bool, limits: Limits) -> Plot
             "Git has no such file; DVC stores it in a remote" if found is None else "its content is not in this mirror"
         )
         return PlotFile(path, "not-in-git", detail=why)
-    suffix = posixpath.splitext(path)[1].lower()
-    if suffix in _IMAGES:
-        return PlotFile(path, "image", blob=found.oid, size=found.size, media_type=_IMAGES[suffix])
+    if kind := media_type(path):
+        return PlotFile(path, "image", blob=found.oid, size=found.size, media_type=kind)
     facts: dict[str, Any] = {"blob": found.oid, "size": found.size}
     data = files.read(path, limits.value_bytes)
     if data is None:
@@ -93,6 +92,11 @@ def _read(path: str, files: RevisionFiles, header: bool, limits: Limits) -> Plot
     except ContentError as error:
         state: Literal["not-in-git", "invalid"] = "not-in-git" if error.remedy == LFS_REMEDY else "invalid"
         return PlotFile(path, state, detail=error.message, **facts)
+
+
+def media_type(path: str) -> str:
+    """Of a picture; ``""`` for what is none."""
+    return _IMAGES.get(posixpath.splitext(path)[1].lower(), "")
 
 
 def data_points(data: bytes, path: str, *, header: bool = True, limits: Limits = DEFAULTS) -> list[dict[str, Any]]:

@@ -174,7 +174,8 @@ class Plot:
 
     :param files: paths in the repository; ``name`` is the only one when the plot has no name of its own
     :param blobs: Git object ids of those of them that Git holds, path to id
-    :param options: ``x``, ``y``, ``title``, ``x_label``, ``y_label``, ``template`` as text or plain values
+    :param options: ``x``, ``y``, ``title``, ``x_label``, ``y_label``, ``template`` as text or plain values; files in
+        ``x`` and ``y`` are paths in the repository
     """
 
     name: str

@@ -237,6 +237,18 @@ def mlops_repository_metrics(context: Context, data_dict: DataDict) -> AuthResul
 
 
 @tk.auth_allow_anonymous_access
+def mlops_plot_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Everybody; the answer holds what they may see, and is "not found" where that is nothing."""
+    return {"success": True}
+
+
+@tk.auth_allow_anonymous_access
+def mlops_plot_show(context: Context, data_dict: DataDict) -> AuthResult:
+    """Everybody; the answer holds what they may see, and is "not found" where that is nothing."""
+    return {"success": True}
+
+
+@tk.auth_allow_anonymous_access
 def mlops_file_list(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may see the dataset: names and hashes are part of it. Taking a file is ``mlops_download``."""
     return _may("package_show", context, data_dict["id"])

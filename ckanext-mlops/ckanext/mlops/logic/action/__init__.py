@@ -46,6 +46,7 @@ from ckanext.mlops.logic.action.models import (
     mlops_run_search,
 )
 from ckanext.mlops.logic.action.overview import mlops_overview
+from ckanext.mlops.logic.action.plots import mlops_plot_list, mlops_plot_show
 from ckanext.mlops.logic.action.push import mlops_repository_push
 from ckanext.mlops.logic.action.repositories import mlops_ref_list, mlops_repository_show
 from ckanext.mlops.logic.action.search import mlops_dataset_similar, mlops_search_suggest
@@ -89,6 +90,8 @@ __all__ = [
     "mlops_model_lineage",
     "mlops_model_list",
     "mlops_overview",
+    "mlops_plot_list",
+    "mlops_plot_show",
     "mlops_preview_create",
     "mlops_preview_show",
     "mlops_profile_show",
