@@ -97,7 +97,7 @@ def run_git(
     what: str,
     max_output: int = 64 * 1024**2,
     max_file: int | None = None,
-    memory: int = MEMORY,
+    memory: int | None = MEMORY,
     hide: Sequence[str] = (),
     watch: Callable[[], None] | None = None,
     keep: Sequence[int] = (),
@@ -108,7 +108,7 @@ def run_git(
     :param what: the repository's name for messages
     :param max_output: bytes of standard output
     :param max_file: bytes of any one file that Git writes
-    :param memory: bytes of address space of each of its processes
+    :param memory: bytes of address space of each of its processes; None for a command that reads little and ends soon
     :param hide: texts that must not appear in the error
     :param watch: called every tenth of a second; what it raises stops Git
     :param keep: file descriptors that stay open in Git (a lock lives as long as its last holder)
@@ -118,7 +118,7 @@ def run_git(
     """
     try:
         process = subprocess.Popen(
-            [*_wrapper(memory, max_file), "git", *arguments],
+            [*(() if memory is None else _wrapper(memory, max_file)), "git", *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from .errors import FetchFailed, LimitExceeded, RepositoryError
-from .gitcommand import GitError, git_environment, run_git
+from .gitcommand import MEMORY, GitError, git_environment, run_git
 from .limits import DEFAULTS, Limits
 
 Kind = Literal["commit", "tree", "blob", "tag", "missing", "corrupt", "large"]
@@ -47,8 +47,7 @@ class Commit:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """A reference and the object that it names, not peeled."""
 
     name: str
@@ -88,13 +87,8 @@ class GitObjects:
     def refs(self, prefixes: Sequence[str]) -> list[Ref]:
         """References below ``prefixes`` (``refs/heads``), in Git's order; objects are not looked at."""
         arguments = ["for-each-ref", "--format=%(objectname) %(refname)", *prefixes]
-        return [
-            Ref(name, oid)
-            for oid, _, name in (
-                line.partition(" ") for line in self.run(arguments).decode("utf-8", "replace").split("\n")
-            )
-            if name
-        ]
+        lines = self.run(arguments, memory=None).decode("utf-8", "replace").split("\n")
+        return [Ref(name, oid) for oid, _, name in [line.partition(" ") for line in lines] if name]
 
     def head(self) -> str:
         """The reference that HEAD names, ``""`` when it names a commit or nothing."""
@@ -169,8 +163,11 @@ class GitObjects:
             todo = [oid for oid in parents if oid not in seen]
         return list(seen)[:most]
 
-    def run(self, arguments: Sequence[str]) -> bytes:
-        """Output of a reading Git command."""
+    def run(self, arguments: Sequence[str], memory: int | None = MEMORY) -> bytes:
+        """Output of a reading Git command.
+
+        :param memory: None when it needs no bound: this is quicker, since no other programs start it
+        """
         deadline = min(self._deadline, time.monotonic() + 600)
         try:
             return run_git(
@@ -179,6 +176,7 @@ class GitObjects:
                 deadline=deadline,
                 what=self.git_dir.name,
                 max_output=256_000_000,
+                memory=memory,
             )
         except FetchFailed:
             self._check_time()
@@ -231,7 +229,7 @@ class GitObjects:
     def _ask(self, command: str, oids: Sequence[str]) -> Iterator[tuple[str, GitObject]]:
         if not oids:
             return
-        process = self._start()
+        process = self.start()
         stdin: Any = process.stdin
         stdout: Any = process.stdout
         try:
@@ -258,7 +256,8 @@ class GitObjects:
             self.close()
             raise
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[bytes]:
+        """The process that answers; asking starts it, starting it earlier lets it get ready meanwhile."""
         if self._process is None:
             command = ["git", f"--git-dir={self.git_dir}", "cat-file", "--batch-command", "--buffer"]
             try:
@@ -340,8 +339,3 @@ def _date(seconds: str | None) -> str:
         return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return ""
-
-
-def date_key(text: str) -> str:
-    """Sort key of a date: years before 1000 and missing ones come first."""
-    return text if len(text) == 20 else ""

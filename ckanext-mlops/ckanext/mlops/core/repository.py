@@ -3,55 +3,29 @@
 from __future__ import annotations
 
 import collections
-import fnmatch
 import re
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from . import cache as warm
+from . import revisions as selected
 from .commit_graph import CommitGraph
-from .errors import LimitExceeded, RepositoryError
+from .errors import RepositoryError
 from .gitcommand import GitError
-from .gitobjects import GitObjects, Ref
+from .gitobjects import GitObjects
 from .gto import Artifact, registry
 from .hints import source_hints
 from .limits import DEFAULTS, Limits
 from .naming import repository_name
-from .records import Problem, RefKind, Repository, Revision, Snapshot
+from .records import Problem, Repository, Revision, Snapshot
 from .revision_files import RevisionFiles
+from .revisions import EVERYTHING, Commits, Selection
 from .snapshots import SnapshotReader
 from .untrusted import clean, clean_url
 
 _STALE = 0.25  # part of a snapshot's stages that had to be made for the cache to be written anew
-_EXPERIMENTS = "refs/exps/"
-_PRIVATE = ("exec", "stash", "apply", "celery", "temp")
 _COMMIT_ID = re.compile(r"[0-9a-f]{4,64}")
-_PREFIXES: dict[RefKind, str] = {"branch": "refs/heads/", "tag": "refs/tags/", "experiment": _EXPERIMENTS}
-
-_KINDS: dict[str, RefKind] = {"h": "branch", "t": "tag", "e": "experiment"}  # by the first letter below refs/
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which revisions to read.
-
-    :param branches: globs of short names (``release/*``)
-    :param tags: globs of short names
-    :param experiments: whether to read DVC experiments (``refs/exps``)
-    :param commits: ``"all"`` for every commit that the selected branches and tags reach, a number for that many of the
-        default branch, ``""`` for none besides
-    """
-
-    branches: tuple[str, ...] = ("*",)
-    tags: tuple[str, ...] = ("*",)
-    experiments: bool = False
-    commits: Literal["", "all"] | int = ""
-
-
-EVERYTHING = Selection()
 
 
 class Reading:
@@ -98,8 +72,8 @@ class Reading:
                 oid = objects.run(["rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"]).decode("ascii").strip()
             except GitError:
                 return None
-            _, commit, _ = next(objects.commits([oid]))
-        return _revision(oid, "commit", commit) if commit else None
+            told = Commits(objects).of([oid])[oid]
+        return told.revision() if told else None
 
     def only(self, *revisions: Revision) -> Reading:
         """The same repository with only these revisions, which may be what :meth:`find` gave."""
@@ -152,6 +126,7 @@ class Reading:
         if not self._groups:
             return
         with GitObjects(self._git_dir, self._limits) as objects:
+            objects.start()  # gets ready while the cache is loaded
             reader = self._reader(objects)
             saved = warm.load(self._cache) if self._cache is not None else None
             if isinstance(saved, list) and saved[:2] == [self.repository.url, self._limits]:
@@ -180,30 +155,29 @@ def read_repository(
 
     :param git_dir: a mirror of our own (see :func:`ckanext.mlops.core.mirror.update_mirror`)
     :param url: where it came from, for records and for relative URLs in it
-    :param cache: file that makes the next reading of the same repository fast (see :mod:`.cache`)
+    :param cache: file that makes the next reading of the same repository fast (see :mod:`.cache`); what its commits
+        say is kept beside it, in a file of that name with ``.commits``
     :raises RepositoryError: it is not a Git repository or leads outside of its folder
     :raises LimitExceeded: it has more selected references or commits than the limits allow
     """
     shown = url if url.startswith(("/", "file:")) else clean_url(url) or clean(url)
     with GitObjects(Path(git_dir), limits) as objects:
-        head = objects.head()
+        objects.start()  # gets ready while another Git process lists the references
+        commits = Commits(objects, Path(f"{cache}.commits") if cache is not None else None)
         problems: list[Problem] = []
-        refs = _select(objects, selection, limits)
-        revisions, tips = _revisions(objects, refs, problems)
-        default = head.removeprefix("refs/heads/") if head.startswith("refs/heads/") else ""
-        names = {revision.name for revision in revisions if revision.kind == "branch"}
-        if default not in names:
-            default = _fallback(objects, default, names)
-        revisions += _commits(objects, selection, revisions, tips, default, problems)
+        revisions, tips = selected.of_references(commits, selected.select(objects, selection, limits), problems)
+        default = selected.default_branch(objects, revisions)
+        revisions += selected.of_history(objects, commits, selection, revisions, tips, default, problems)
+        commits.save()
     repository = Repository(shown, repository_name(url), default)
-    return Reading(Path(git_dir), repository, _groups(revisions, default), tuple(problems), limits, cache)
+    return Reading(Path(git_dir), repository, selected.by_tree(revisions, default), tuple(problems), limits, cache)
 
 
 def read_commits(git_dir: Path, *, url: str, commits: Iterable[str], limits: Limits = DEFAULTS) -> Reading:
     """Like :func:`read_repository`, for these commits alone; those that are missing are left out."""
     with GitObjects(Path(git_dir), limits) as objects:
-        found = [_revision(oid, "commit", commit) for oid, commit, _ in objects.commits(commits) if commit is not None]
-    return Reading(Path(git_dir), Repository(url, repository_name(url)), _groups(found, ""), (), limits)
+        found = [told.revision() for told in Commits(objects).of(commits).values() if told is not None]
+    return Reading(Path(git_dir), Repository(url, repository_name(url)), selected.by_tree(found, ""), (), limits)
 
 
 def commit_graph(git_dir: Path, limits: Limits = DEFAULTS) -> CommitGraph:
@@ -216,117 +190,6 @@ def commit_graph(git_dir: Path, limits: Limits = DEFAULTS) -> CommitGraph:
             return CommitGraph.of(objects.run(["rev-list", "--all", "--parents", "--timestamp"]).decode().splitlines())
         except GitError as error:
             raise RepositoryError(f"The history of {git_dir.name} has gaps: {error.text}") from error
-
-
-def _select(objects: GitObjects, selection: Selection, limits: Limits) -> list[tuple[RefKind, str, Ref]]:
-    """``(kind, short name, reference)`` of the selected references."""
-    wanted: dict[RefKind, tuple[str, ...]] = {"branch": selection.branches, "tag": selection.tags}
-    if selection.experiments:
-        wanted["experiment"] = ("*",)
-    kinds = [kind for kind, globs in wanted.items() if globs]
-    result: dict[RefKind, list[tuple[RefKind, str, Ref]]] = {kind: [] for kind in kinds}
-    total = 0
-    for ref in objects.refs([_PREFIXES[kind].rstrip("/") for kind in kinds]) if kinds else ():
-        kind = _KINDS[ref.name[5]]
-        name = ref.name.removeprefix(_PREFIXES[kind])
-        if kind == "experiment":
-            first, *_, name = name.split("/")
-            if first in _PRIVATE:
-                continue
-        globs = wanted[kind]
-        if "*" in globs or any(fnmatch.fnmatchcase(name, glob) for glob in globs):
-            result[kind].append((kind, clean(name), ref))
-            total += 1
-            if total > limits.refs:
-                raise LimitExceeded(
-                    f"more than {limits.refs} branches and tags are selected (limit: refs); "
-                    "name those that matter by globs"
-                )
-    return [one for kind in kinds for one in result[kind]]
-
-
-def _revisions(
-    objects: GitObjects, refs: list[tuple[RefKind, str, Ref]], problems: list[Problem]
-) -> tuple[list[Revision], list[str]]:
-    found = {oid: (commit, note) for oid, commit, note in objects.commits(ref.oid for _, _, ref in refs)}
-    revisions: list[Revision] = []
-    tips: list[str] = []
-    for kind, name, ref in refs:
-        commit, note = found.get(ref.oid, (None, ""))
-        if commit is None:
-            problems.append(
-                Problem(
-                    f"{kind} {name} names no commit that is here",
-                    revision=name,
-                    remedy="fetch the repository anew; a tag of a file or folder is not read",
-                    severity="warning" if kind == "tag" else "error",
-                )
-            )
-            continue
-        tips.append(commit.oid)
-        revisions.append(_revision(name, kind, commit, ref.name, note))
-    return revisions, tips
-
-
-def _revision(name: str, kind: RefKind, commit: Any, ref: str = "", note: str = "") -> Revision:
-    return Revision(
-        name=name,
-        kind=kind,
-        commit=commit.oid,
-        ref=clean(ref),
-        date=commit.date,
-        author=clean(commit.author, 200),
-        message=clean(commit.message, 10_000),
-        note=clean(note, 10_000),
-        tree=commit.tree,
-    )
-
-
-def _fallback(objects: GitObjects, default: str, names: set[str]) -> str:
-    """The default branch when HEAD's is not among the selected ones."""
-    if default and any(ref.name == f"refs/heads/{default}" for ref in objects.refs([f"refs/heads/{default}"])):
-        return default
-    return next((name for name in ("main", "master") if name in names), "")
-
-
-def _commits(
-    objects: GitObjects,
-    selection: Selection,
-    revisions: list[Revision],
-    tips: list[str],
-    default: str,
-    problems: list[Problem],
-) -> list[Revision]:
-    if selection.commits == "":
-        return []
-    if selection.commits == "all":
-        oids = objects.history(list(dict.fromkeys(tips)))
-    else:
-        heads = [ref.oid for ref in objects.refs([f"refs/heads/{default}"])] if default else []
-        oids = objects.history(heads[:1], int(selection.commits))
-    named = {revision.commit for revision in revisions}
-    result = []
-    for oid, commit, _ in objects.commits(oid for oid in oids if oid not in named):
-        if commit is None:
-            problems.append(Problem(f"commit {oid[:12]} is missing or corrupt", remedy="fetch the repository anew"))
-        else:
-            result.append(_revision(oid, "commit", commit))
-    return result
-
-
-def _groups(revisions: list[Revision], default: str) -> tuple[tuple[str, tuple[Revision, ...]], ...]:
-    """Revisions by tree: the default branch first, then newest first."""
-
-    def is_default(revision: Revision) -> bool:
-        return revision.kind == "branch" and revision.name == default
-
-    ordered = sorted(revisions, key=lambda revision: revision.name)
-    ordered.sort(key=lambda revision: revision.date, reverse=True)
-    ordered.sort(key=lambda revision: not is_default(revision))
-    groups: dict[str, list[Revision]] = {}
-    for revision in ordered:
-        groups.setdefault(revision.tree, []).append(revision)
-    return tuple((tree, tuple(members)) for tree, members in groups.items())
 
 
 __all__ = ["Limits", "Reading", "RepositoryError", "Selection", "commit_graph", "read_commits", "read_repository"]
