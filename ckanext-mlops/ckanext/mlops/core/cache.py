@@ -95,6 +95,16 @@ def save(path: Path, value: Any) -> None:
             raise
 
 
+def pack(value: Any) -> bytes:
+    """A part of the cache that :func:`unpack` reads when it is needed; of plain values only."""
+    return pickle.dumps(value, protocol=5)
+
+
+def unpack(data: bytes) -> Any:
+    """What :func:`pack` packed."""
+    return _Unpickler(io.BytesIO(data)).load()
+
+
 def _parts(record: Any) -> tuple[Any, tuple[Any, ...]]:
     """A record as its class and values: twice as fast to load as what dataclasses do by themselves."""
     kind = type(record)

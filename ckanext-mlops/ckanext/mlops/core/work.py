@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 def looked(shape: Shape, lock: Block) -> tuple[str, ...]:
     """Paths that a stage's record depends on: without a lock entry also its params files."""
-    return shape.looked if lock.value is not None else shape.looked + shape.param_files
+    return shape.looked if lock.given else shape.looked + shape.param_files
 
 
 @dataclass(slots=True)
