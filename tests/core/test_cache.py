@@ -96,3 +96,36 @@ def test_the_cache_is_private(repo: Any, tmp_path: Path) -> None:
     repo.commit(FILES)
     read(repo, tmp_path / "cache")
     assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
+
+
+def test_commits_are_read_once_and_equal_what_git_has(repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ckanext.mlops.core.gitobjects import GitObjects
+
+    cache = tmp_path / "cache"
+    for number in range(3):
+        repo.commit({"params.yaml": f"a: {number}\n"}, tag=f"v{number}")
+    repo.git("tag", "-a", "noted", "-m", "what it is")
+    read(repo, cache)
+    repo.commit({"params.yaml": "a: 9\n"}, tag="v9")
+    asked: list[str] = []
+    commits = GitObjects.commits
+
+    def counted(self: GitObjects, oids: Any) -> Any:
+        asked.extend(oids := list(oids))
+        return commits(self, oids)
+
+    monkeypatch.setattr(GitObjects, "commits", counted)  # counts, and does what it always does
+    warm_reading = read_repository(repo.folder, url=repo.url, cache=cache)
+    assert len(asked) == 1
+    cold = read_repository(repo.folder, url=repo.url)
+    assert warm_reading.revisions == cold.revisions
+    assert next(one for one in cold.revisions if one.name == "noted").note == "what it is"
+
+
+def test_a_damaged_memory_of_commits_is_read_anew(repo: Any, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    repo.commit(FILES, tag="one")
+    read(repo, cache)
+    beside = tmp_path / "cache.commits"
+    beside.write_bytes(beside.read_bytes()[:-5])
+    assert read(repo, cache) == read(repo, None)

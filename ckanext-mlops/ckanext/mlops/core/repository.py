@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import cache as warm
 from . import revisions as selected
+from .collecting import paused
 from .commit_graph import CommitGraph
 from .errors import RepositoryError
 from .gitcommand import GitError
@@ -161,7 +162,7 @@ def read_repository(
     :raises LimitExceeded: it has more selected references or commits than the limits allow
     """
     shown = url if url.startswith(("/", "file:")) else clean_url(url) or clean(url)
-    with GitObjects(Path(git_dir), limits) as objects:
+    with GitObjects(Path(git_dir), limits) as objects, paused():
         objects.start()  # gets ready while another Git process lists the references
         commits = Commits(objects, Path(f"{cache}.commits") if cache is not None else None)
         problems: list[Problem] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -108,8 +109,9 @@ def select(objects: GitObjects, selection: Selection, limits: Limits) -> list[tu
     kinds = [kind for kind, globs in wanted.items() if globs]
     result: dict[RefKind, list[tuple[RefKind, str, Ref]]] = {kind: [] for kind in kinds}
     total = 0
-    for ref in objects.refs([_PREFIXES[kind].rstrip("/") for kind in kinds]) if kinds else ():
-        kind = _KINDS[ref.name[5]]
+    for full, oid in objects.refs([_PREFIXES[kind].rstrip("/") for kind in kinds]) if kinds else ():
+        kind = _KINDS[full[5]]
+        ref = Ref(clean(full), oid)
         name = ref.name.removeprefix(_PREFIXES[kind])
         if kind == "experiment":
             first, *_, name = name.split("/")
@@ -117,7 +119,7 @@ def select(objects: GitObjects, selection: Selection, limits: Limits) -> list[tu
                 continue
         globs = wanted[kind]
         if "*" in globs or any(fnmatch.fnmatchcase(name, glob) for glob in globs):
-            result[kind].append((kind, clean(name), ref))
+            result[kind].append((kind, name, ref))
             total += 1
             if total > limits.refs:
                 raise LimitExceeded(
@@ -147,7 +149,7 @@ def of_references(
             )
             continue
         tips.append(told.commit)
-        revisions.append(told.revision(name, kind, clean(ref.name)))
+        revisions.append(told.revision(name, kind, ref.name))
     return revisions, tips
 
 
@@ -192,13 +194,9 @@ def of_history(
 
 def by_tree(revisions: list[Revision], default: str) -> tuple[tuple[str, tuple[Revision, ...]], ...]:
     """Revisions by tree: the default branch first, then newest first."""
-
-    def is_default(revision: Revision) -> bool:
-        return revision.kind == "branch" and revision.name == default
-
-    ordered = sorted(revisions, key=lambda revision: revision.name)
-    ordered.sort(key=lambda revision: revision.date, reverse=True)
-    ordered.sort(key=lambda revision: not is_default(revision))
+    ordered = sorted(revisions, key=attrgetter("name"))
+    ordered.sort(key=attrgetter("date"), reverse=True)
+    ordered.sort(key=lambda revision: revision.name != default or revision.kind != "branch")
     groups: dict[str, list[Revision]] = {}
     for revision in ordered:
         groups.setdefault(revision.tree, []).append(revision)
