@@ -14,6 +14,7 @@ from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
 from ckanext.mlops.model import Experiment, Link, LinkHint, RegisteredModel, revisions, versions
+from ckanext.mlops.model.searches import SavedSearch
 from ckanext.mlops.model.transfers import AccessRequest
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
@@ -82,6 +83,9 @@ def world(people, make_dataset):
             RegisteredModel(server="lab", name="forest"),
         ]
     )
+    ids["SEARCH_ID"] = str(uuid.uuid4())
+    search = SavedSearch(id=ids["SEARCH_ID"], user_id=people.sysadmin.id, query="q=x", name="x", mail=False)
+    model.Session.add(search)
     model.Session.commit()
     return ids
 

@@ -12,6 +12,7 @@ from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
 from ckanext.mlops.model import Experiment, Link, LinkHint, ModelVersion, RegisteredModel, Run, revisions, versions
+from ckanext.mlops.model.searches import SavedSearch
 from ckanext.mlops.model.transfers import AccessRequest
 
 READERS_OF_PRIVATE = {"member", "editor", "admin", "sysadmin"}
@@ -70,6 +71,9 @@ MATRIX = {
     "mlops_repository_push": (EDITORS, EDITORS),
     "mlops_run_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_run_search": (EDITORS | {"outsider"}, EDITORS | {"outsider"}),
+    "mlops_saved_search_create": (SIGNED_IN, SIGNED_IN),
+    "mlops_saved_search_delete": ({"outsider", "sysadmin"}, {"outsider", "sysadmin"}),  # an outsider's search
+    "mlops_saved_search_list": (SIGNED_IN, SIGNED_IN),
     "mlops_search_suggest": (EVERYBODY, EVERYBODY),
     "mlops_server_list": (SIGNED_IN, SIGNED_IN),
     "mlops_version_diff": (EVERYBODY, READERS_OF_PRIVATE),
@@ -86,7 +90,7 @@ HIDING = {
     "mlops_repository_show",
 }
 #: They take no arguments, and need no schema.
-WITHOUT_ARGUMENTS = {"mlops_server_list"}
+WITHOUT_ARGUMENTS = {"mlops_saved_search_list", "mlops_server_list"}
 
 
 def actions():
@@ -187,6 +191,9 @@ class World:
             "mlops_repository_show": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_repository_metrics": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_repository_push": {"id": self.source["id"], "records": {"schema": "ckan-mlops/read/1"}},
+            "mlops_saved_search_create": {"query": "q=titanic"},
+            "mlops_saved_search_delete": {"id": self.new_search() if action == "mlops_saved_search_delete" else ""},
+            "mlops_saved_search_list": {},
             "mlops_search_suggest": {"q": "ti"},
             "mlops_server_list": {},
             "mlops_version_diff": {"before": self.version, "after": self.version},
@@ -201,6 +208,13 @@ class World:
         model.Session.add(request)
         model.Session.commit()
         return request.id
+
+    def new_search(self):
+        user = model.User.get("outsider")
+        search = SavedSearch(id=str(uuid.uuid4()), user_id=user.id, query=uuid.uuid4().hex, name="x", mail=False)
+        model.Session.add(search)
+        model.Session.commit()
+        return search.id
 
     def new_link(self, target=""):
         return self._new(Link, target)
@@ -250,6 +264,7 @@ def test_the_matrix(people, make_dataset, api, refused, private):
         set(MATRIX)
         - {"mlops_dataset_load", "mlops_link_create_many", "mlops_mlflow_sync", "mlops_overview"}
         - {"mlops_run_search", "mlops_search_suggest", "mlops_server_list"}
+        - {"mlops_saved_search_create", "mlops_saved_search_list"}
     ),
 )
 def test_what_does_not_exist_is_not_found(people, api, refused, action):

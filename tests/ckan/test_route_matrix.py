@@ -13,6 +13,7 @@ from ckan.tests import helpers
 from ckanext.mlops.client.hashing import Md5
 from ckanext.mlops.core import naming
 from ckanext.mlops.model import Link, versions
+from ckanext.mlops.model.searches import SavedSearch
 from ckanext.mlops.model.tables import LinkHint
 from ckanext.mlops.model.transfers import AccessRequest
 
@@ -65,6 +66,9 @@ MATRIX = {
     ("mlops_plots.script", "GET"): NOBODY,
     ("mlops_push_webhook.receive", "POST"): NOBODY,
     ("mlops_repository.show", "GET"): READING,
+    ("mlops_searches.delete", "POST"): ({"outsider", "sysadmin"}, {"outsider", "sysadmin"}),  # an outsider's search
+    ("mlops_searches.index", "GET"): (SIGNED_IN, SIGNED_IN),
+    ("mlops_searches.save", "POST"): (SIGNED_IN, SIGNED_IN),
     ("mlops_similar.index", "GET"): READING,
     ("mlops_versions.compare", "GET"): READING,
     ("mlops_versions.index", "GET"): READING,
@@ -148,6 +152,12 @@ class World:
             values |= {"id": self.job, "decision": "reject"}
         if "link_id" in values:
             values["link_id"] = self.row(Link, server="lab", kind="run", target=uuid.uuid4().hex, relation="used")
+        if "search_id" in values:
+            user = model.User.get("outsider")
+            search = SavedSearch(id=str(uuid.uuid4()), user_id=user.id, query=uuid.uuid4().hex, name="x", mail=False)
+            model.Session.add(search)
+            model.Session.commit()
+            values["search_id"] = search.id
         if "request_id" in values:
             user = model.User.get("outsider")
             values["request_id"] = self.row(AccessRequest, user_id=user.id, reason="", answer="", state="denied")
@@ -175,6 +185,7 @@ DATA = {
     "mlops_access.decide": {"decision": "deny"},
     "mlops_experiments.link": {"server": "nowhere", "target": "x"},
     "mlops_harvest.field": {"field": "title"},
+    "mlops_searches.save": {"query": "q=titanic"},
 }
 
 

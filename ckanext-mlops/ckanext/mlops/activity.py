@@ -15,6 +15,8 @@ CHANGED_LINK = "changed mlflow link"
 DELETED_LINK = "deleted mlflow link"
 TOOK_FIELD = "took field from git"
 RESTORED_FIELD = "restored field"
+#: Its end makes CKAN ask for the entry's permission labels.
+NEW_VERSIONS = "found new versions of package"
 
 
 def register() -> None:
@@ -26,6 +28,7 @@ def register() -> None:
     types = dict.fromkeys((NEW_LINK, CHANGED_LINK, DELETED_LINK, TOOK_FIELD, RESTORED_FIELD), "package_id_exists")
     validators.VALIDATORS_PACKAGE_ACTIVITY_TYPES.update(types)
     validators.object_id_validators.update(types)
+    validators.object_id_validators[NEW_VERSIONS] = "user_id_exists"
 
 
 def record(context: Context, kind: str, package: model.Package, data: dict[str, Any]) -> None:

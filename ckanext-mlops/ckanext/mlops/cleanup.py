@@ -9,7 +9,18 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapper, object_session
 
-from ckanext.mlops.model import choices, hashes, lineage, link_hints, links, plans, revisions, transfers, versions
+from ckanext.mlops.model import (
+    choices,
+    hashes,
+    lineage,
+    link_hints,
+    links,
+    plans,
+    revisions,
+    searches,
+    transfers,
+    versions,
+)
 
 
 def register() -> None:
@@ -30,5 +41,6 @@ def _purged(_mapper: Mapper[Any], _connection: Connection, package: model.Packag
     lineage.delete_dataset(session, package.id)
     hashes.delete_dataset(session, package.id)
     transfers.delete_dataset(session, package.id)
+    searches.delete_dataset(session, package.id)
     links.delete_of_packages(session, [package.id])
     link_hints.delete_of_packages(session, [package.id])

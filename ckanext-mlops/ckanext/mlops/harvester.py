@@ -20,6 +20,7 @@ from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import batches, follow, gather, mails, memory, source_form, triggers, watch
 from ckanext.mlops.harvesting.source_config import ConfigError
+from ckanext.mlops.search import news
 from ckanext.mlops.tracking import links as mlflow_links
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ def harvest_jobs_run(next_action: Action, context: Context, data_dict: DataDict)
     result = next_action(context, data_dict)
     triggers.follow_up()
     mails.send_due()
+    news.enqueue_missed()
     return result
 
 
@@ -91,7 +93,7 @@ class DvcHarvester(HarvesterBase):
         prepared, ids = self.gather_prepared(harvest_job)
         if prepared is not None and prepared.reading is not None and not ids:
             # A commit that changes no dataset still says what came after a run.
-            self._look_for_runs(source_id)
+            self._follow_up(source_id)
         return ids
 
     def gather_prepared(
@@ -141,17 +143,23 @@ class DvcHarvester(HarvesterBase):
             if object_id is not None:
                 queue.get_fetch_publisher().send({"harvest_object_id": object_id})
             else:
-                self._look_for_runs(source_id)
+                self._follow_up(source_id)
         except Exception:
             # `ckan harvester run` sends every object that waits.
             log.exception("Harvest job %s: the next batch could not be sent to the queue", job_id)
 
-    def _look_for_runs(self, source_id: str) -> None:
+    def _follow_up(self, source_id: str) -> None:
+        """What comes after a harvest: links to MLflow's runs, and news for people."""
         try:
             mlflow_links.enqueue_after_harvest(source_id)
         except Exception:
             # The next sync or harvest makes up for it.
             log.exception("Harvest source %s: its MLflow runs could not be looked for", source_id)
+        try:
+            news.enqueue()
+        except Exception:
+            # `ckan harvester run` sees that it was missed.
+            log.exception("Harvest source %s: nobody could be told of its new versions", source_id)
 
     def _gather_failed(self, job_id: str, message: str) -> None:
         try:

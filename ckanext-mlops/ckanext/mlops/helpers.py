@@ -193,6 +193,12 @@ def mlops_dataset_link(name: str | None) -> dict[str, str]:
     return {"title": package.title or package.name, "url": tk.url_for("dataset.read", id=package.name)}
 
 
+def mlops_visible_datasets(ids: Sequence[str]) -> list[Any]:
+    """Those of the datasets that the reader may see: rows with ``name`` and ``title``."""
+    reader = Reader(_context())
+    return [reader.packages[each] for each in reader.visible(ids)]
+
+
 def mlops_mlflow_server_choices(field: Mapping[str, Any]) -> list[dict[str, str]]:
     """The configured MLflow servers, for a form."""
     return [{"value": name} for name in mlflow_servers.names()]

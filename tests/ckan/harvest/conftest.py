@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
 import os
 import shutil
 import signal
+import socketserver
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -325,3 +329,41 @@ def _without_times(value: Any) -> Any:
             if key not in _TIMES and not (key == "id" and "display_name" in value)
         }
     return [_without_times(item) for item in value] if isinstance(value, list) else value
+
+
+class _Session(socketserver.StreamRequestHandler):
+    """As much of SMTP as CKAN's mailer speaks."""
+
+    def handle(self) -> None:
+        self.say("220 test")
+        while words := self.rfile.readline().decode().strip():
+            verb = words.split()[0].upper()
+            if verb == "DATA":
+                self.say("354 go on")
+                lines = list(iter(self.rfile.readline, b".\r\n"))
+                self.server.mails.append(email.message_from_bytes(b"".join(lines), policy=email.policy.default))
+            self.say("250 ok" if verb != "QUIT" else "221 bye")
+            if verb == "QUIT":
+                return
+
+    def say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Session)
+        self.mails: list[Any] = []
+
+
+@pytest.fixture
+def mails(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """What the mail server got."""
+    with _Server() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setitem(ckan_settings, "smtp.server", f"127.0.0.1:{server.server_address[1]}")
+        monkeypatch.setitem(ckan_settings, "smtp.mail_from", "portal@portal.test")
+        yield server.mails
+        server.shutdown()

@@ -2,53 +2,7 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
-import socketserver
-import threading
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
-from ckan.common import config as ckan_settings
-
-
-class _Session(socketserver.StreamRequestHandler):
-    """As much of SMTP as CKAN's mailer speaks."""
-
-    def handle(self) -> None:
-        self.say("220 test")
-        while words := self.rfile.readline().decode().strip():
-            verb = words.split()[0].upper()
-            if verb == "DATA":
-                self.say("354 go on")
-                lines = list(iter(self.rfile.readline, b".\r\n"))
-                self.server.mails.append(email.message_from_bytes(b"".join(lines), policy=email.policy.default))
-            self.say("250 ok" if verb != "QUIT" else "221 bye")
-            if verb == "QUIT":
-                return
-
-    def say(self, text: str) -> None:
-        self.wfile.write(f"{text}\r\n".encode())
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Session)
-        self.mails: list[Any] = []
-
-
-@pytest.fixture
-def mails(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """What the mail server got."""
-    with _Server() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setitem(ckan_settings, "smtp.server", f"127.0.0.1:{server.server_address[1]}")
-        monkeypatch.setitem(ckan_settings, "smtp.mail_from", "portal@portal.test")
-        yield server.mails
-        server.shutdown()
 
 
 def test_the_report_is_mailed_once(repo: Any, source: Any, harvest: Any, mails: list[Any]) -> None:

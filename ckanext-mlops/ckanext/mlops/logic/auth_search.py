@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import AuthResult, Context, DataDict
+
+from ckanext.mlops.model.searches import SavedSearch
 
 
 @tk.auth_allow_anonymous_access
@@ -24,3 +27,27 @@ def _of_dataset(context: Context, data_dict: DataDict) -> AuthResult:
     except tk.NotAuthorized as error:
         return {"success": False, "msg": error.message or str(error)}
     return {"success": True}
+
+
+def mlops_saved_search_create(context: Context, data_dict: DataDict) -> AuthResult:
+    """Every signed-in user."""
+    # CKAN 2.12 passes an AnonymousUser object, which its own check takes for a signed-in user.
+    if context.get("user"):
+        return {"success": True}
+    return {"success": False, "msg": tk._("You must be signed in to save searches")}
+
+
+def mlops_saved_search_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Every signed-in user, their own."""
+    return mlops_saved_search_create(context, data_dict)
+
+
+def mlops_saved_search_delete(context: Context, data_dict: DataDict) -> AuthResult:
+    """Who saved it."""
+    search = context["session"].get(SavedSearch, data_dict["id"])
+    if search is None:
+        raise tk.ObjectNotFound(f"No saved search {data_dict['id']}")
+    user = model.User.get(context.get("user"))
+    if user is not None and search.user_id == user.id:
+        return {"success": True}
+    return {"success": False, "msg": tk._("This search is somebody else's")}

@@ -50,6 +50,11 @@ from ckanext.mlops.logic.action.plots import mlops_plot_list, mlops_plot_show
 from ckanext.mlops.logic.action.push import mlops_repository_push
 from ckanext.mlops.logic.action.repositories import mlops_ref_list, mlops_repository_show
 from ckanext.mlops.logic.action.search import mlops_dataset_similar, mlops_search_suggest
+from ckanext.mlops.logic.action.searches import (
+    mlops_saved_search_create,
+    mlops_saved_search_delete,
+    mlops_saved_search_list,
+)
 from ckanext.mlops.logic.action.versions import mlops_version_diff, mlops_version_list, mlops_version_show
 
 __all__ = [
@@ -102,6 +107,9 @@ __all__ = [
     "mlops_repository_show",
     "mlops_run_list",
     "mlops_run_search",
+    "mlops_saved_search_create",
+    "mlops_saved_search_delete",
+    "mlops_saved_search_list",
     "mlops_search_suggest",
     "mlops_server_list",
     "mlops_version_diff",
