@@ -98,7 +98,7 @@ def test_the_cache_is_private(repo: Any, tmp_path: Path) -> None:
     assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
 
 
-def test_commits_are_read_once_and_equal_what_git_has(repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commits_are_read_once(repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ckanext.mlops.core.gitobjects import GitObjects
 
     cache = tmp_path / "cache"
