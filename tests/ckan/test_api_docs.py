@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import shlex
 import uuid
@@ -13,7 +14,7 @@ from ckan import logic, model
 from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.model import Experiment, Link, LinkHint, RegisteredModel, revisions, versions
+from ckanext.mlops.model import Experiment, Link, LinkHint, RegisteredModel, plans, revisions, versions
 from ckanext.mlops.model.searches import SavedSearch
 from ckanext.mlops.model.transfers import AccessRequest
 
@@ -58,6 +59,9 @@ def world(people, make_dataset):
     job = helpers.call_action("harvest_job_create", {"user": people.sysadmin.name}, source_id=source["id"], run=False)
     ids["JOB_ID"] = job["id"]
     ids["HINT_ID"] = str(uuid.uuid4())
+    ids["REGISTRATION_ID"] = str(uuid.uuid4())
+    asked = {"facts": {"asked": {"url": "https://github.com/o/titanic"}}, "user_id": people.sysadmin.id}
+    plans.write(model.Session(), ids["REGISTRATION_ID"], people.sysadmin.id, "registration", **asked)
     ids["REPOSITORY_ID"] = naming.repository_slug("https://example.org/o/titanic.git")
     facts = {"outs": [{"path": "data/train.csv", "hash": "a" * 32}]}
     row = {
@@ -96,9 +100,12 @@ def test_the_examples_work(world, people, api, refused, action):
         words = shlex.split(arguments.replace("\\\n", " "))
         values = dict(word.split("=", 1) for word in words if "=" in word and not word.startswith("-"))
         values = {key: world.get(value.removeprefix("$"), value) for key, value in values.items()}
+        values |= {key: json.loads(text) for key, text in re.findall(r"'(\w+):(\{.*\})'", arguments)}
         error = answer(api, refused, name, people.sysadmin, values)
         # No MLflow server, no repository and no harvest are there in this test; the arguments themselves must be right.
-        nothing = "is refused|Nothing of this harvest waits|Only a harvest that is finished|fetches its"
+        nothing = (
+            "is refused|Nothing of this harvest waits|Only a harvest that is finished|fetches its|no step that was read"
+        )
         outside = {
             "server": "No MLflow server named",
             "links": "No MLflow server named",

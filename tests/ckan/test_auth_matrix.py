@@ -11,7 +11,17 @@ from ckan import authz, logic, model
 from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.model import Experiment, Link, LinkHint, ModelVersion, RegisteredModel, Run, revisions, versions
+from ckanext.mlops.model import (
+    Experiment,
+    Link,
+    LinkHint,
+    ModelVersion,
+    RegisteredModel,
+    Run,
+    plans,
+    revisions,
+    versions,
+)
 from ckanext.mlops.model.searches import SavedSearch
 from ckanext.mlops.model.transfers import AccessRequest
 
@@ -19,6 +29,8 @@ READERS_OF_PRIVATE = {"member", "editor", "admin", "sysadmin"}
 EVERYBODY = {"anonymous", "outsider"} | READERS_OF_PRIVATE
 EDITORS = {"editor", "admin", "sysadmin"}
 SIGNED_IN = EVERYBODY - {"anonymous"}
+#: A reading of a repository belongs to who asked for it.
+ASKER = {"editor", "sysadmin"}
 
 #: action → (who may on a public dataset, who may on a private one)
 MATRIX = {
@@ -27,6 +39,8 @@ MATRIX = {
     "mlops_access_list": (EDITORS, EDITORS),
     "mlops_audit_list": (EDITORS, EDITORS),
     "mlops_content_check": (EDITORS, EDITORS),
+    "mlops_content_find": (EVERYBODY, EVERYBODY),  # each dataset of the answer is checked: test_content_find.py
+    "mlops_dataset_register": (ASKER, ASKER),  # who asked for the reading: test_register.py
     "mlops_dataset_load": (SIGNED_IN, SIGNED_IN),  # each dataset of it is checked by CKAN: test_upload.py
     "mlops_dataset_similar": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_file_list": (EVERYBODY, READERS_OF_PRIVATE),
@@ -65,6 +79,8 @@ MATRIX = {
     "mlops_overview": (EVERYBODY, EVERYBODY),
     "mlops_profile_show": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_recipe_show": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_registration_create": (EDITORS | {"outsider"}, EDITORS | {"outsider"}),
+    "mlops_registration_show": (ASKER, ASKER),
     "mlops_repository_metrics": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_ref_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_repository_show": (EVERYBODY, READERS_OF_PRIVATE),
@@ -142,6 +158,12 @@ class World:
                  "plots": [{"name": "loss.csv", "files": ["loss.csv"]}]}
             ],
         )  # fmt: skip
+        self.registration = str(uuid.uuid4())
+        asker = people.editor.id
+        facts = {"asked": {"url": "https://git.example/o/r"}}
+        plans.write(
+            model.Session(), self.registration, asker, "registration", user_id=asker, state="waiting", facts=facts
+        )
         self.new_link("r1")
         model.Session.add_all(
             [
@@ -160,7 +182,11 @@ class World:
                 "id": self.new_request() if action == "mlops_access_decide" else "",
                 "grant": False,
             },
+            "mlops_content_find": {"hash": "a" * 32},
             "mlops_dataset_load": {"datasets": []},
+            "mlops_dataset_register": {"id": self.registration},
+            "mlops_registration_create": {"url": "https://git.example/o/r"},
+            "mlops_registration_show": {"id": self.registration},
             "mlops_field_restore": package | {"field": "title"},
             "mlops_field_take": package | {"field": "title"},
             "mlops_harvest_approve": {"id": self.job},
@@ -262,6 +288,7 @@ def test_the_matrix(people, make_dataset, api, refused, private):
     "action",
     sorted(
         set(MATRIX)
+        - {"mlops_content_find", "mlops_registration_create"}
         - {"mlops_dataset_load", "mlops_link_create_many", "mlops_mlflow_sync", "mlops_overview"}
         - {"mlops_run_search", "mlops_search_suggest", "mlops_server_list"}
         - {"mlops_saved_search_create", "mlops_saved_search_list"}

@@ -12,7 +12,7 @@ from ckan.tests import helpers
 
 from ckanext.mlops.client.hashing import Md5
 from ckanext.mlops.core import naming
-from ckanext.mlops.model import Link, versions
+from ckanext.mlops.model import Link, plans, versions
 from ckanext.mlops.model.searches import SavedSearch
 from ckanext.mlops.model.tables import LinkHint
 from ckanext.mlops.model.transfers import AccessRequest
@@ -65,6 +65,11 @@ MATRIX = {
     ("mlops_plots.index", "GET"): READING,
     ("mlops_plots.script", "GET"): NOBODY,
     ("mlops_push_webhook.receive", "POST"): NOBODY,
+    ("mlops_register.create", "POST"): (EDITORS | {"outsider"}, EDITORS | {"outsider"}),
+    ("mlops_register.new", "GET"): (EDITORS | {"outsider"}, EDITORS | {"outsider"}),
+    # A reading belongs to who asked for it.
+    ("mlops_register.read", "GET"): ({"editor", "sysadmin"}, {"editor", "sysadmin"}),
+    ("mlops_register.save", "POST"): ({"editor", "sysadmin"}, {"editor", "sysadmin"}),
     ("mlops_repository.show", "GET"): READING,
     ("mlops_searches.delete", "POST"): ({"outsider", "sysadmin"}, {"outsider", "sysadmin"}),  # an outsider's search
     ("mlops_searches.index", "GET"): (SIGNED_IN, SIGNED_IN),
@@ -113,6 +118,13 @@ class World:
         ]  # fmt: skip
         versions.store(model.Session(), self.package["id"], rows)
         model.Session.commit()
+        self.registration = str(uuid.uuid4())
+        asker = people.editor.id
+        facts = {"asked": {"url": "https://git.example/o/r"}}
+        plans.write(
+            model.Session(), self.registration, asker, "registration", user_id=asker, state="waiting", facts=facts
+        )
+        model.Session.commit()
         self.source = helpers.call_action(
             "harvest_source_create",
             {"user": people.sysadmin.name},
@@ -143,6 +155,8 @@ class World:
         values = {each: self.values(each) for each in rule.arguments}
         if endpoint.startswith(("mlops_repository.", "mlops_metrics.", "mlops_plots.")):
             values["id"] = naming.repository_slug(REPOSITORY)
+        if endpoint.startswith("mlops_register."):
+            values["id"] = self.registration
         if endpoint == "mlops_lineage_reports.coverage":
             values["id"] = "lab"
         if "hint_id" in values:
@@ -186,6 +200,7 @@ DATA = {
     "mlops_experiments.link": {"server": "nowhere", "target": "x"},
     "mlops_harvest.field": {"field": "title"},
     "mlops_searches.save": {"query": "q=titanic"},
+    "mlops_register.create": {"url": "https://git.example/o/r"},
 }
 
 

@@ -13,7 +13,7 @@ from ckan.types import Context, Validator
 from flask import Blueprint
 
 from ckanext.mlops import activity, cleanup, lineage_index, resource_view, uploaded, views
-from ckanext.mlops.logic import auth, auth_search, validators
+from ckanext.mlops.logic import auth, auth_search, registration, validators
 from ckanext.mlops.model import lineage
 from ckanext.mlops.search import document, facets, query
 
@@ -54,6 +54,8 @@ class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
         """Keep the lineage index, in the transaction that creates the dataset."""
         lineage.sync_asserted(pkg_dict)
         lineage_index.sync_given(pkg_dict)
+        if registration.VERSION in context:
+            registration.keep_version(context["session"](), pkg_dict, context[registration.VERSION])  # type: ignore[literal-required]
 
     def after_dataset_update(self, context: Context, pkg_dict: dict[str, Any]) -> None:
         """Keep the lineage index, in the transaction that changes the dataset."""

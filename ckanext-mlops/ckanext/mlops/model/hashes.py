@@ -167,6 +167,8 @@ def _of_dataset(
     versions: Iterable[Mapping[str, Any]],
     edges: Iterable[Mapping[str, Any]],
 ) -> None:
+    # Resources of a dataset that a person registered have ids of CKAN's, which nothing here tells.
+    computed = naming.package_id(guid) == dataset
     inside: dict[str, set[str]] = {}
     for edge in edges:
         if edge.get("upstream_dataset"):
@@ -193,7 +195,7 @@ def _of_dataset(
                     "hash": digest,
                     "algorithm": "sha256" if len(digest) == 64 else "md5",
                     "size": each.get("size"),
-                    "resource_id": naming.resource_id(guid, path) if side == "out" else None,
+                    "resource_id": naming.resource_id(guid, path) if side == "out" and computed else None,
                     "made": bool(facts.get("command")),
                     "versions": [],
                     "current": False,

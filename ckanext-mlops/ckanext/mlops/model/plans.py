@@ -54,9 +54,17 @@ def last_preview(session: Session, source_id: str) -> Plan | None:
     return session.scalars(newest.execution_options(populate_existing=True)).first()
 
 
-def forget_previews(session: Session, source_id: str) -> None:
+def under_way(session: Session, source_id: str, kind: str) -> int:
+    """How many of them a worker is at, or is to be at."""
+    found = session.scalars(
+        sa.select(Plan).where(Plan.source_id == source_id, Plan.kind == kind, Plan.state.in_(("waiting", "reading")))
+    )
+    return sum(not is_lost(each) for each in found)
+
+
+def forget_previews(session: Session, source_id: str, kind: str = "preview") -> None:
     """Delete all but the newest previews of a source."""
-    of_source = sa.and_(Plan.source_id == source_id, Plan.kind == "preview")
+    of_source = sa.and_(Plan.source_id == source_id, Plan.kind == kind)
     kept = sa.select(Plan.id).where(of_source).order_by(Plan.created.desc()).limit(KEPT_PREVIEWS)
     session.execute(
         sa.delete(Plan).where(of_source, Plan.id.not_in(kept)), execution_options={"synchronize_session": False}

@@ -349,7 +349,7 @@ class Settled(tk.BaseModel):
 
 
 class Plan(tk.BaseModel):
-    """A harvest (``id`` of its job) or a preview, as people follow it.
+    """A harvest (``id`` of its job), a preview, or a registration (``source_id`` is whose it is), as people follow it.
 
     ``state``: ``waiting``, ``reading``, ``planned`` (what follows is seen from its harvest objects), ``failed``; of a
     harvest also ``rejected``, ``reverting``, ``reverted`` and ``not reverted``. ``progress`` is the last thing that was

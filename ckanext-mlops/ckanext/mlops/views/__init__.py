@@ -16,6 +16,7 @@ from ckanext.mlops.views.mlflow import mlops_mlflow
 from ckanext.mlops.views.mlflow_webhook import mlops_mlflow_webhook
 from ckanext.mlops.views.plots import mlops_plots
 from ckanext.mlops.views.push_webhook import mlops_push_webhook
+from ckanext.mlops.views.register import mlops_register
 from ckanext.mlops.views.repositories import mlops_repository
 from ckanext.mlops.views.searches import mlops_searches
 from ckanext.mlops.views.similar import mlops_similar
@@ -37,6 +38,7 @@ def get_blueprints() -> list[Blueprint]:
         mlops_mlflow_webhook,
         mlops_plots,
         mlops_push_webhook,
+        mlops_register,
         mlops_repository,
         mlops_searches,
         mlops_similar,

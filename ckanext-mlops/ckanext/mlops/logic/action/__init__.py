@@ -1,7 +1,7 @@
 """All actions; each module holds those of one noun."""
 
 from ckanext.mlops.logic.action.access import mlops_access_ask, mlops_access_decide, mlops_access_list
-from ckanext.mlops.logic.action.contents import mlops_content_check, mlops_profile_show
+from ckanext.mlops.logic.action.contents import mlops_content_check, mlops_content_find, mlops_profile_show
 from ckanext.mlops.logic.action.datasets import mlops_dataset_load
 from ckanext.mlops.logic.action.deletion import package_delete
 from ckanext.mlops.logic.action.fields import mlops_field_list, mlops_field_restore, mlops_field_take
@@ -48,6 +48,11 @@ from ckanext.mlops.logic.action.models import (
 from ckanext.mlops.logic.action.overview import mlops_overview
 from ckanext.mlops.logic.action.plots import mlops_plot_list, mlops_plot_show
 from ckanext.mlops.logic.action.push import mlops_repository_push
+from ckanext.mlops.logic.action.registrations import (
+    mlops_dataset_register,
+    mlops_registration_create,
+    mlops_registration_show,
+)
 from ckanext.mlops.logic.action.repositories import mlops_ref_list, mlops_repository_show
 from ckanext.mlops.logic.action.search import mlops_dataset_similar, mlops_search_suggest
 from ckanext.mlops.logic.action.searches import (
@@ -63,7 +68,9 @@ __all__ = [
     "mlops_access_list",
     "mlops_audit_list",
     "mlops_content_check",
+    "mlops_content_find",
     "mlops_dataset_load",
+    "mlops_dataset_register",
     "mlops_dataset_similar",
     "mlops_experiment_list",
     "mlops_experiment_show",
@@ -102,6 +109,8 @@ __all__ = [
     "mlops_profile_show",
     "mlops_recipe_show",
     "mlops_ref_list",
+    "mlops_registration_create",
+    "mlops_registration_show",
     "mlops_repository_metrics",
     "mlops_repository_push",
     "mlops_repository_show",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import files, schema, schema_transfer
+from ckanext.mlops.logic import files, schema, schema_registration, schema_transfer
 from ckanext.mlops.logic.action.files import package_dict
+from ckanext.mlops.logic.holders import holders
+from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.model import contents
 from ckanext.mlops.transfers import looking, profiles
 
@@ -65,6 +68,31 @@ def mlops_profile_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
         if here["profile"] and there["profile"]:
             difference = profiles.difference(there["profile"], here["profile"])
     return here | {"difference": difference}
+
+
+@tk.side_effect_free
+@tk.validate_action_data(schema_registration.content_find)
+def mlops_content_find(context: Context, data_dict: DataDict) -> dict[str, Any]:
+    """Which files of the catalog have a content now, or had it once: is this file known, and where does it come from?
+
+    :param hash: of the content: MD5 or SHA-256, of a folder DVC's (it ends in ``.dir``)
+    :type hash: string
+    :param without: id or name of a dataset that is left out (optional)
+    :type without: string
+
+    Example::
+
+        curl 'https://portal.example/api/3/action/mlops_content_find?hash=3863d0e317dee0a55c4e59d2ec0eef33'
+
+    :returns: ``results``, those that have it now first, 10 at most: ``dataset`` (id), ``name``, ``title``, ``path``,
+        ``resource_id``, ``size``, ``made`` (a command made it), ``current`` and ``version`` (``id``, ``commit``,
+        ``refs``, ``current``; null for an uploaded file)
+    :rtype: dictionary
+    """
+    tk.check_access("mlops_content_find", context, data_dict)
+    left_out = model.Package.get(data_dict["without"]) if data_dict["without"] else None
+    without = [left_out.id] if left_out is not None else []
+    return {"results": holders(Reader(context), data_dict["hash"], without=without)}
 
 
 def _one(context: Context, package: dict[str, Any], version: str, path: str) -> dict[str, Any]:
