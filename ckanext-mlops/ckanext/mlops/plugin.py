@@ -13,13 +13,15 @@ from ckan.types import Context, Validator
 from flask import Blueprint
 
 from ckanext.mlops import activity, cleanup, lineage_index, resource_view, uploaded, views
-from ckanext.mlops.logic import auth, auth_search, registration, validators
+from ckanext.mlops.logic import auth, auth_registration, auth_search, registration, validators
 from ckanext.mlops.model import lineage
 from ckanext.mlops.search import document, facets, query
 
 
 @tk.blanket.actions
-@tk.blanket.auth_functions(dict(get_local_functions(auth) + get_local_functions(auth_search)))
+@tk.blanket.auth_functions(
+    dict(each for module in (auth, auth_registration, auth_search) for each in get_local_functions(module))
+)
 @tk.blanket.cli
 @tk.blanket.config_declarations
 @tk.blanket.helpers

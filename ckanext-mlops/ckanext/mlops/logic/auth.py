@@ -9,7 +9,7 @@ from ckanext.harvest.model import HarvestJob, HarvestObject
 
 from ckanext.mlops.logic import focus
 from ckanext.mlops.logic.reader import Reader
-from ckanext.mlops.model import Link, LinkHint, Plan, Version, transfers
+from ckanext.mlops.model import Link, LinkHint, Version, transfers
 from ckanext.mlops.model.transfers import AccessRequest
 
 #: Value of the field ``data_access``.
@@ -187,7 +187,11 @@ def mlops_model_lineage(context: Context, data_dict: DataDict) -> AuthResult:
 
 def mlops_run_search(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may create datasets: they can link any run, too."""
-    return _creates(context, tk._("Only who may create datasets may look into MLflow servers"))
+    try:
+        tk.check_access("package_create", context, {})
+    except tk.NotAuthorized:
+        return {"success": False, "msg": tk._("Only who may create datasets may look into MLflow servers")}
+    return {"success": True}
 
 
 def mlops_server_list(context: Context, data_dict: DataDict) -> AuthResult:
@@ -362,27 +366,6 @@ def mlops_content_find(context: Context, data_dict: DataDict) -> AuthResult:
     return {"success": True}
 
 
-def mlops_registration_create(context: Context, data_dict: DataDict) -> AuthResult:
-    """Whoever may create datasets, as for harvest sources."""
-    return _creates(context, tk._("Only who may create datasets may have repositories read"))
-
-
-def mlops_registration_show(context: Context, data_dict: DataDict) -> AuthResult:
-    """Whoever asked for it: what a private repository has is nobody else's business."""
-    row = context["session"].get(Plan, data_dict["id"])
-    if row is None or row.kind != "registration":
-        raise tk.ObjectNotFound(f"No registration {data_dict['id']}")
-    user = model.User.get(context.get("user"))
-    if user is not None and user.id == row.user_id:
-        return {"success": True}
-    return {"success": False, "msg": tk._("Only who asked for a reading may see it")}
-
-
-def mlops_dataset_register(context: Context, data_dict: DataDict) -> AuthResult:
-    """Whoever asked for it; CKAN asks whether they may create the dataset."""
-    return mlops_registration_show(context, data_dict)
-
-
 @tk.chained_auth_function
 @tk.auth_allow_anonymous_access
 def harvest_object_show(next_auth: AuthFunction, context: Context, data_dict: DataDict | None) -> AuthResult:
@@ -397,14 +380,6 @@ def harvest_object_show(next_auth: AuthFunction, context: Context, data_dict: Da
 
 def _of_dataset(context: Context, data_dict: DataDict) -> AuthResult:
     return _may("package_show", context, data_dict["id"]) if data_dict.get("id") else {"success": True}
-
-
-def _creates(context: Context, refusal: str) -> AuthResult:
-    try:
-        tk.check_access("package_create", context, {})
-    except tk.NotAuthorized:
-        return {"success": False, "msg": refusal}
-    return {"success": True}
 
 
 def _may_walk(context: Context, node: str) -> AuthResult:
