@@ -10,6 +10,8 @@ const ICONS = {
   step: "M2 4h9l7 6l-7 6H2l5-6z",
   model: "M10 1.5l7.5 4.3v8.4L10 18.5l-7.5-4.3V5.8zM2.5 5.8L10 10l7.5-4.2M10 10v8.5",
   model_version: "M10 1.5l7.5 4.3v8.4L10 18.5l-7.5-4.3V5.8zM6.5 10l2.5 3l5-6",
+  registered_model: "M10 1.5l7.5 4.3v8.4L10 18.5l-7.5-4.3V5.8zM7 14.5V6h3a2 2 0 0 1 0 5H7m3 0l3 3.5",
+  logged_model: "M10 1.5l7.5 4.3v8.4L10 18.5l-7.5-4.3V5.8zM8 6v7.5h4.5",
   metrics: "M2 18h16M4.5 18v-6M9 18V4M13 18V9M17 18V6",
   plots: "M2 2v16h16M4 14l4-5l3 3l6-8",
   run: "M8 2h4M9 2v6L3.5 17.5h13L11 8V2M6 13h8",

@@ -99,6 +99,7 @@ function around(points) {
  */
 export function lines(node) {
   if (node.kind === "run") return [node.title, node.experiment || node.name];
+  if (node.aliases?.length) return [node.title, node.aliases.map((alias) => `@${alias}`).join(" ")];
   const [, project, step] = /^(.+): (.+)$/s.exec(node.title) ?? [];
   if (step) return [step, project];
   if (node.path && node.path === node.title && node.path.includes("/")) {

@@ -116,7 +116,8 @@ function links(node, words) {
   };
   if (node.kind === "external") {
     add(node.url, words.open_source, { rel: "nofollow noopener" });
-  } else if (node.kind === "run" || node.kind === "model") {
+  } else if (node.server) {
+    add(node.model_url, words.open_model);
     add(node.url, words.open_run, { rel: "nofollow noopener" });
   } else {
     add(node.url, node.resource ? words.open_file : words.open);

@@ -20,6 +20,8 @@ _COLOURS = {
     "metrics": "#b45309",
     "plots": "#b45309",
     "run": "#0e7490",
+    "logged_model": "#7b3fb3",
+    "registered_model": "#7b3fb3",
     "model_version": "#7b3fb3",
 }
 _CHANGES = {"added": "#1a7f37", "removed": "#cf222e", "changed": "#9a6700"}

@@ -73,6 +73,8 @@ def _address(node: dict[str, Any], resource: str | None) -> None:
     """``url`` (of the thing itself) and ``lineage_url`` of what is in this portal."""
     if node["kind"] == "model":
         node["role"] = "model_version"
+    if node["kind"] in ("model", "registered_model") and node.get("known"):
+        node["model_url"] = tk.url_for("mlops_mlflow.model", server=node["server"], name=node["model"])
     name = node["name"] if node["kind"] == "dataset" else node.get("dataset") or ""
     if not name:
         return

@@ -23,6 +23,8 @@ def roles() -> dict[str, str]:
         "metrics": tk._("Metrics"),
         "plots": tk._("Plots"),
         "run": tk._("MLflow run"),
+        "logged_model": tk._("Logged model"),
+        "registered_model": tk._("Registered model"),
         "model_version": tk._("Model version"),
     }
 
@@ -107,6 +109,9 @@ def evidence(edge: Mapping[str, Any]) -> str:
         "content": tk._("Same content under another name"),
         "written": tk._("Made by this step"),
         "registry": tk._("Registered from this run"),
+        "logged": tk._("Logged by this run"),
+        "registered": tk._("Registered from this logged model"),
+        "version": tk._("A version of it that is in use"),
         "hash": tk._("The run names the content"),
         "commit": tk._("The run was started at this commit"),
     }
@@ -156,7 +161,7 @@ def _counted(nodes: list[dict[str, Any]]) -> str:
     return tk._(" and ").join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
 
 
-_COUNTED = ("dataset", "file", "step", "run", "model", "external")
+_COUNTED = ("dataset", "file", "step", "run", "logged_model", "registered_model", "model", "external")
 
 
 def _number(kind: str, n: int) -> str:
@@ -165,6 +170,8 @@ def _number(kind: str, n: int) -> str:
         "file": tk.ungettext("{n} file", "{n} files", n),
         "step": tk.ungettext("{n} step", "{n} steps", n),
         "run": tk.ungettext("{n} MLflow run", "{n} MLflow runs", n),
+        "logged_model": tk.ungettext("{n} logged model", "{n} logged models", n),
+        "registered_model": tk.ungettext("{n} registered model", "{n} registered models", n),
         "model": tk.ungettext("{n} model version", "{n} model versions", n),
         "external": tk.ungettext("{n} outside source", "{n} outside sources", n),
     }
@@ -199,6 +206,7 @@ def for_script() -> dict[str, Any]:
         "open_lineage": tk._("Show its lineage"),
         "open_source": tk._("Open source"),
         "open_run": tk._("Open in MLflow"),
+        "open_model": tk._("Open model"),
         "close": tk._("Close"),
         "stage": tk._("Stage"),
         "command": tk._("Command"),

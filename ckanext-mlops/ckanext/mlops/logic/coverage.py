@@ -15,6 +15,7 @@ from ckanext.mlops.model.datasetgraph import DatasetGraph
 from ckanext.mlops.model.lineage import rows_of, texts
 from ckanext.mlops.model.nodes import kind_of
 from ckanext.mlops.model.tables import Edge, Link
+from ckanext.mlops.model.tracking import LINKED, PRODUCED
 
 MAX_DATASETS = 5000
 MAX_NODES = 20_000
@@ -89,10 +90,13 @@ def _sourced(reader: Reader, ids: list[str]) -> tuple[set[str], bool]:
             )
         )
     )
-    raw |= {key for key in nodes if kind_of(key) != "dataset"} | around.hidden
+    raw |= {key for key in nodes if kind_of(key) == "external"} | around.hidden
     down: dict[str, list[str]] = {}
-    for upstream, downstream in _pairs(reader, nodes):
+    # Edges from what may not be seen count as well: what lies behind it is not known to be missing.
+    for upstream, downstream, _ in graph.pairs_between(nodes | around.hidden):
         down.setdefault(upstream, []).append(downstream)
+    for tie in graph.tracking.ties(*graph.ends(nodes | around.hidden)):
+        down.setdefault(tie.upstream, []).append(tie.downstream)
     reached, waiting = set(raw), list(raw)
     while waiting:
         for key in down.get(waiting.pop(), ()):
@@ -102,19 +106,8 @@ def _sourced(reader: Reader, ids: list[str]) -> tuple[set[str], bool]:
     return reached, around.truncated
 
 
-def _pairs(reader: Reader, nodes: set[str]) -> list[tuple[str, str]]:
-    rows = reader.session.execute(
-        sa.select(
-            sa.func.coalesce(Edge.upstream_dataset, "external:" + Edge.upstream_uri), Edge.downstream_dataset
-        ).where(
-            Edge.downstream_dataset == sa.any_(texts(key for key in nodes if kind_of(key) == "dataset")), Edge.current
-        )
-    )
-    return [(row[0], row[1]) for row in rows]
-
-
 def _used(reader: Reader, ids: list[str]) -> set[str]:
-    """Those of the datasets that another live dataset, or a run, uses."""
+    """Those of the datasets that another live dataset, a run or a model uses."""
     given = rows_of(ids)
     package = model.Package
     by_dataset = sa.exists().where(
@@ -124,7 +117,8 @@ def _used(reader: Reader, ids: list[str]) -> set[str]:
         package.id == Edge.downstream_dataset,
         package.state == "active",
     )
-    by_run = sa.exists().where(Link.package_id == given.c.value, Link.kind == "run", Link.relation != "produced")
+    tracked = (Link.kind.in_(LINKED), Link.relation != PRODUCED)
+    by_run = sa.exists().where(Link.package_id == given.c.value, *tracked)
     return set(reader.session.scalars(sa.select(given.c.value).where(sa.or_(by_dataset, by_run))))
 
 

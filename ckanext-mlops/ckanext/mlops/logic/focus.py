@@ -15,11 +15,21 @@ from ckanext.harvest.model import HarvestObject
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.logic.reader import Reader
-from ckanext.mlops.model import hashes, moments
+from ckanext.mlops.model import hashes, model_names, moments
 from ckanext.mlops.model.filegraph import FileGraph
 from ckanext.mlops.model.moments import Moment
-from ckanext.mlops.model.nodes import EXTERNAL, MODEL_URI, dataset_of, file_key, kind_of, parts, run_key
-from ckanext.mlops.model.tables import Edge, Link, ModelVersion, Revision, Run, Version
+from ckanext.mlops.model.nodes import (
+    EXTERNAL,
+    MODEL_URI,
+    MODELS,
+    dataset_of,
+    file_key,
+    kind_of,
+    parts,
+    target_key,
+    target_of,
+)
+from ckanext.mlops.model.tables import Edge, Link, LoggedModel, Revision, Run, Version
 from ckanext.mlops.model.tracking import Tracking
 
 _SLUG = re.compile(r".+-[0-9a-f]{8}")
@@ -85,7 +95,7 @@ def visible(focus: Focus, reader: Reader) -> Focus:
     seen = set(reader.visible(focus.datasets))
     if not seen:
         raise tk.ObjectNotFound(tk._("Nothing of that id is known here"))
-    nodes = tuple(key for key in focus.nodes if kind_of(key) in ("external", "run", "model") or dataset_of(key) in seen)
+    nodes = tuple(key for key in focus.nodes if kind_of(key) in ("external", "run", *MODELS) or dataset_of(key) in seen)
     return Focus(
         nodes, tuple(each for each in focus.datasets if each in seen), focus.single, focus.version, focus.named
     )
@@ -119,12 +129,7 @@ def _node(session: Session, text: str) -> Focus | None:
             sa.select(Edge.downstream_dataset).distinct().where(Edge.upstream_uri == uri).limit(MAX_STARTS)
         ).all()
         return Focus((text,), tuple(users))
-    if kind == "run":
-        key = parts(text)
-        return _of_run(session, key[0], key[1]) if len(key) == 2 else None
-    if kind == "model":
-        return _of_model(session, text)
-    return None
+    return _of_target(session, text) if kind != "dataset" and target_of(text) else None
 
 
 def _dataset(session: Session, text: str) -> Focus | None:
@@ -177,32 +182,22 @@ def _run(session: Session, text: str) -> Focus | None:
     server = session.scalar(sa.select(Run.server).where(Run.run_id == text).order_by(Run.server).limit(1))
     if server is None:
         server = session.scalar(sa.select(Link.server).where(Link.kind == "run", Link.target == text).limit(1))
-    return None if server is None else _of_run(session, server, text)
-
-
-def _of_run(session: Session, server: str, run_id: str) -> Focus:
-    datasets = session.scalars(
-        sa.select(Link.package_id)
-        .distinct()
-        .where(Link.server == server, Link.kind == "run", Link.target == run_id)
-        .limit(MAX_STARTS)
-    ).all()
-    return Focus((run_key(server, run_id),), tuple(datasets))
+    return None if server is None else _of_target(session, target_key(server, "run", text))
 
 
 def _model(session: Session, text: str) -> Focus | None:
-    if not text.startswith(MODEL_URI):
-        return None
-    named = Tracking(session, None).named([text])
-    return _of_model(session, named[text]) if text in named else None
+    if text.startswith(MODEL_URI):
+        named = model_names.named(session, [text])
+        return _of_target(session, named[text]) if text in named else None
+    server = session.scalar(sa.select(LoggedModel.server).where(LoggedModel.model_id == text).limit(1))
+    return None if server is None else _of_target(session, target_key(server, "logged_model", text))
 
 
-def _of_model(session: Session, key: str) -> Focus | None:
-    each = parts(key)
-    row = session.get(ModelVersion, each) if len(each) == 3 else None
-    made = _of_run(session, row.server, row.run_id).datasets if row is not None and row.run_id else ()
-    uris = Tracking(session, None).uris([key])
-    said = session.scalars(
-        sa.select(Edge.downstream_dataset).distinct().where(Edge.upstream_uri.in_(list(uris))).limit(MAX_STARTS)
-    ).all()
-    return Focus((key,), (*made, *said))
+def _of_target(session: Session, key: str) -> Focus:
+    """A run or model, with the datasets that have to do with it."""
+    datasets = sorted(Tracking(session, None).behind([key])[key])[:MAX_STARTS]
+    uris = model_names.uris(session, [key])
+    if uris:
+        wanted = Edge.upstream_uri.in_(list(uris))
+        datasets += session.scalars(sa.select(Edge.downstream_dataset).distinct().where(wanted).limit(MAX_STARTS))
+    return Focus((key,), tuple(datasets))

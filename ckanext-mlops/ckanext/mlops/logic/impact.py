@@ -14,14 +14,14 @@ from ckanext.mlops.logic import lineage_facts as facts
 from ckanext.mlops.logic.focus import Focus
 from ckanext.mlops.logic.lineage import places_of
 from ckanext.mlops.logic.reader import Reader
-from ckanext.mlops.model import mlflow_models
 from ckanext.mlops.model.closure import Closure, closure
 from ckanext.mlops.model.datasetgraph import DatasetGraph
 from ckanext.mlops.model.lineage import texts
-from ckanext.mlops.model.nodes import dataset_of, kind_of, run_key
+from ckanext.mlops.model.nodes import MODELS, dataset_of, kind_of, parts
 
 MAX_NODES = 20_000
 MAX_DEPTH = 100
+_KINDS = {"dataset": "dataset", "run": "run", **dict.fromkeys(MODELS, "model")}
 _HEAD = ("degree", "kind", "name", "title", "type", "owner", "organization", "models", "aliases", "url")
 
 
@@ -43,7 +43,7 @@ def answer(
     rows = [
         (distance, key)
         for key, distance in around.downstream.items()
-        if key not in around.starts and (not kind or kind_of(key) == kind) and _of(reader, key, organization)
+        if key not in around.starts and (not kind or _KINDS[kind_of(key)] == kind) and _of(reader, key, organization)
     ]
     rows.sort(key=lambda row: (row[0], kind_of(row[1]), _title(reader, row[1]).casefold(), row[1]))
     page = [key for _, key in rows[offset : offset + limit]]
@@ -91,7 +91,7 @@ def _results(reader: Reader, graph: DatasetGraph, around: Closure, page: list[st
     for key in page:
         node = nodes[key]
         own = models.get(key, [])
-        aliases = node["aliases"] if node["kind"] == "model" else [alias for each in own for alias in each["aliases"]]
+        aliases = node["aliases"] if node["kind"] in MODELS else [alias for each in own for alias in each["aliases"]]
         results.append(
             {
                 **{name: node[name] for name in ("id", "kind", "name", "title", "distance", "role", "url")},
@@ -115,22 +115,37 @@ def _owners(reader: Reader, keys: Iterable[str]) -> dict[str, str]:
 
 
 def _models(reader: Reader, graph: DatasetGraph, around: Closure, page: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """Dataset → the model versions that the runs made which used it."""
-    runs = {key for key in around.downstream if kind_of(key) == "run"}
-    links = graph.tracking.links([key for key in page if kind_of(key) == "dataset"], runs)
-    made = mlflow_models.versions_of_runs(reader.session, {(link.server, link.target) for link in links})
-    found: dict[str, dict[tuple[str, str, str], dict[str, Any]]] = {}
-    for link in links:
-        if run_key(link.server, link.target) not in runs:
-            continue
-        for row in made.get((link.server, link.target), ()):
-            found.setdefault(link.package_id, {})[row.server, row.name, row.version] = {
-                "server": row.server,
-                "name": row.name,
-                "version": row.version,
-                "aliases": list(row.aliases or ()),
-            }
-    return {key: list(each.values()) for key, each in found.items()}
+    """Dataset → the models that it was used for: what it is linked to, and what the runs made which used it."""
+    reached = [key for key in around.downstream if kind_of(key) in ("run", *MODELS)]
+    datasets = [key for key in page if kind_of(key) == "dataset"]
+    if not reached or not datasets:
+        return {}
+    ahead: dict[str, list[str]] = {}
+    for tie in graph.tracking.ties(datasets, reached):
+        ahead.setdefault(tie.upstream, []).append(tie.downstream)
+    found: dict[str, list[str]] = {}
+    for dataset in datasets:
+        waiting, seen = [*ahead.get(dataset, ())], set()
+        while waiting:
+            key = waiting.pop()
+            if key not in seen and kind_of(key) != "dataset":
+                seen.add(key)
+                waiting += ahead.get(key, ())
+        models = sorted(key for key in seen if kind_of(key) in MODELS)
+        # A model as a whole, or as it was logged, is named by its versions where it has any.
+        found[dataset] = [key for key in models if kind_of(key) == "model" or not ahead.get(key)]
+    told = facts.Tracked(reader, {*reached, *(key for each in found.values() for key in each)})
+    return {dataset: [_model(told, key) for key in keys] for dataset, keys in found.items()}
+
+
+def _model(told: facts.Tracked, key: str) -> dict[str, Any]:
+    node = told.node(key, kind_of(key))
+    return {
+        "server": parts(key)[0],
+        "name": node.get("model") or node["title"],
+        "version": node.get("model_version", ""),
+        "aliases": node["aliases"],
+    }
 
 
 def _cell(row: dict[str, Any], column: str) -> Any:
@@ -139,5 +154,5 @@ def _cell(row: dict[str, Any], column: str) -> Any:
     if column == "type":
         return row["role"]
     if column == "models":
-        return ", ".join(f"{each['name']} {each['version']}" for each in row["models"])
+        return ", ".join(f"{each['name']} {each['version']}".strip() for each in row["models"])
     return ", ".join(row["aliases"]) if column == "aliases" else row[column]

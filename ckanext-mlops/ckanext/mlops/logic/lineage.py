@@ -10,13 +10,13 @@ from ckan.types import Context
 from ckanext.mlops.logic import focus as focuses
 from ckanext.mlops.logic import lineage_facts as facts
 from ckanext.mlops.logic.reader import Reader
-from ckanext.mlops.model import mlflow_models
+from ckanext.mlops.model import model_names
 from ckanext.mlops.model.closure import Closure, closure, distances
-from ckanext.mlops.model.datasetgraph import DatasetGraph
+from ckanext.mlops.model.datasetgraph import DatasetGraph, named_models
 from ckanext.mlops.model.filegraph import MAX_ROWS, FileGraph, source_key
 from ckanext.mlops.model.moments import Moment
-from ckanext.mlops.model.nodes import STEP, Side, dataset_of, kind_of, model_key, run_key
-from ckanext.mlops.model.tracking import PRODUCED
+from ckanext.mlops.model.nodes import MODELS, STEP, Side, dataset_of, kind_of
+from ckanext.mlops.model.tracking import PRODUCED, RUNS_PER_DATASET
 
 SIDES: dict[str, tuple[Side, ...]] = {
     "both": ("upstream", "downstream"),
@@ -40,8 +40,10 @@ class Question:
 def answer(context: Context, focus: focuses.Focus, question: Question, moment: Moment | None) -> dict[str, Any]:
     """The answer of ``mlops_lineage_show``; the user may see the focus."""
     reader = Reader(context)
-    files = None if question.level == "datasets" else FileGraph(reader.session, moment)
-    graph = files or DatasetGraph(reader.session, moment)
+    # Whoever asks for the neighbours only, as of what is opened in the graph, gets all runs.
+    max_runs = RUNS_PER_DATASET if question.depth > 1 else None
+    files = None if question.level == "datasets" else FileGraph(reader.session, moment, max_runs)
+    graph = files or DatasetGraph(reader.session, moment, max_runs)
     reader.look(list(focus.datasets))
     around = closure(
         graph,
@@ -62,6 +64,7 @@ def answer(context: Context, focus: focuses.Focus, question: Question, moment: M
     places = places_of(around)
     if question.level == "steps":
         _place_steps(places, edges)
+    _count_runs(places, graph)
     nodes = facts.nodes(reader, places, edges, moment, brief=question.brief)
     return {
         "focus": around.starts[0] if focus.single and around.starts else "",
@@ -100,6 +103,15 @@ def places_of(around: Closure) -> dict[str, dict[str, Any]]:
     }
 
 
+def _count_runs(places: dict[str, dict[str, Any]], graph: DatasetGraph | FileGraph) -> None:
+    """How many runs of each dataset are not shown."""
+    for key, place in places.items():
+        dataset = dataset_of(key)
+        left_out = sum(each.get(dataset, 0) for each in graph.left_out.values()) if dataset else 0
+        if left_out:
+            place["runs_cut"] = left_out
+
+
 def _place_steps(places: dict[str, dict[str, Any]], edges: list[dict[str, Any]]) -> None:
     """Steps are where what they wrote is."""
     for edge in edges:
@@ -114,7 +126,7 @@ def _place_steps(places: dict[str, dict[str, Any]], edges: list[dict[str, Any]])
 
 def _edges(graph: DatasetGraph, shown: set[str]) -> list[dict[str, Any]]:
     rows = graph.edges_between(shown)
-    named = graph.tracking.uris(key for key in shown if kind_of(key) == "model")
+    named = model_names.uris(graph.session, shown)
     return [
         _edge(row, named.get(row.upstream_uri or "", row.upstream), row.downstream_dataset, total=row.total)
         for row in rows
@@ -157,10 +169,11 @@ def _file_edges(graph: FileGraph, shown: set[str], *, steps: bool) -> tuple[list
         if dataset:
             outs.setdefault(dataset, []).append(node)
     commands = facts.commands(graph.session, graph.moment, outs) if steps else set()
+    models = named_models(graph.session, (row.source for row in rows))
     found: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     cut = len(rows) >= MAX_ROWS
     for row in rows:
-        sources = _read(row, outs, shown)
+        sources = _read(row, models.get(row.source) or source_key(row), outs, shown)
         step = STEP + row.downstream_dataset
         ends = [step] if row.downstream_dataset in commands else outs.get(row.downstream_dataset, ())
         for source in sources:
@@ -177,9 +190,8 @@ def _file_edges(graph: FileGraph, shown: set[str], *, steps: bool) -> tuple[list
     return list(found.values()), cut
 
 
-def _read(row: Any, outs: dict[str, list[str]], shown: set[str]) -> list[str]:
-    """The nodes that an edge reads: the file, or what stands for its dataset."""
-    key = source_key(row)
+def _read(row: Any, key: str, outs: dict[str, list[str]], shown: set[str]) -> list[str]:
+    """The nodes that an edge reads: ``key``, the file, or what stands for its dataset."""
     if key in shown:
         return [key]
     if row.output is None:
@@ -207,10 +219,18 @@ def _written(step: str, end: str) -> dict[str, Any]:
     }
 
 
+_REGISTRY = {
+    ("run", "model"): "registry",
+    ("run", "logged_model"): "logged",
+    ("logged_model", "model"): "registered",
+    ("registered_model", "model"): "version",
+}
+
+
 def _tracked(graph: DatasetGraph | FileGraph, shown: set[str]) -> list[dict[str, Any]]:
-    """Edges by way of MLflow: between datasets (or their files) and runs, and from runs to model versions."""
-    runs = {key for key in shown if kind_of(key) == "run"}
-    if not runs:
+    """Edges by way of MLflow: between datasets (or their files) and runs or models, and from these to models."""
+    targets = {key for key in shown if kind_of(key) in ("run", *MODELS)}
+    if not targets:
         return []
     ends: dict[str, list[str]] = {}
     for node in sorted(shown):
@@ -218,19 +238,17 @@ def _tracked(graph: DatasetGraph | FileGraph, shown: set[str]) -> list[dict[str,
         if dataset:
             ends.setdefault(dataset, []).append(node)
     found = []
-    for link in graph.tracking.links(ends, runs):
-        run = run_key(link.server, link.target)
-        for end in ends[link.package_id]:
-            upstream, downstream = (run, end) if link.relation == PRODUCED else (end, run)
-            edge = _plain(upstream, downstream, "run", link.relation, link.origin, link.evidence)
-            seen = link.created.isoformat()
-            found.append(edge | {"version": link.version_id, "first_seen": seen, "last_seen": seen})
-    made = mlflow_models.versions_of_runs(graph.session, facts.run_pairs(runs))
-    for pair, versions in made.items():
-        for row in versions:
-            made_model = model_key(row.server, row.name, row.version)
-            if made_model in shown:
-                found.append(_plain(run_key(*pair), made_model, "model", PRODUCED, "harvested", {"kind": "registry"}))
+    for tie in graph.tracking.ties(ends, targets):
+        if tie.link is None:
+            why = _REGISTRY[kind_of(tie.upstream), kind_of(tie.downstream)]
+            found.append(_plain(tie.upstream, tie.downstream, "model", PRODUCED, "harvested", {"kind": why}))
+            continue
+        kind = "run" if tie.link.kind == "run" else "model"
+        seen = tie.link.created.isoformat()
+        for upstream in ends.get(tie.upstream, [tie.upstream]):
+            for downstream in ends.get(tie.downstream, [tie.downstream]):
+                edge = _plain(upstream, downstream, kind, tie.link.relation, tie.link.origin, tie.link.evidence)
+                found.append(edge | {"version": tie.link.version_id, "first_seen": seen, "last_seen": seen})
     return found
 
 

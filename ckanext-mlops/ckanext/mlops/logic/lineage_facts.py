@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,19 +13,18 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog.datasets import format_of
-from ckanext.mlops.logic.mlflow_dictize import Servers, iso
+from ckanext.mlops.logic.lineage_models import Tracked, some
 from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.versions import metric_values, params
-from ckanext.mlops.model import mlflow, mlflow_models
 from ckanext.mlops.model.lineage import rows_of, texts
 from ckanext.mlops.model.moments import Moment, version_of
-from ckanext.mlops.model.nodes import EXTERNAL, dataset_of, kind_of, parts
+from ckanext.mlops.model.nodes import EXTERNAL, MODELS, dataset_of, kind_of, parts
 from ckanext.mlops.model.tables import Version
 
 MAX_COMMAND = 2000
 MAX_OUTPUTS = 20
-MAX_VALUES = 50
-_RANK = {"dataset": 0, "step": 1, "file": 2, "external": 3, "run": 4, "model": 5}
+_ORDER = ("dataset", "step", "file", "external", "run", "logged_model", "registered_model", "model")
+_RANK = {kind: number for number, kind in enumerate(_ORDER)}
 
 
 class States:
@@ -79,13 +77,13 @@ def nodes(
     states = States(reader.session, datasets, moment)
     stale = _stale(reader, states, edges)
     writer = _Datasets(reader, states, stale, datasets, moment)
-    tracked = _Tracked(reader.session, places)
+    tracked = Tracked(reader, places)
     labels = {edge["upstream"]: edge["label"] for edge in edges if edge["label"]}
     found = []
     for key, place in places.items():
         kind = kind_of(key)
-        if kind in ("run", "model"):
-            facts = tracked.run(key) if kind == "run" else tracked.model(key)
+        if kind in ("run", *MODELS):
+            facts = tracked.node(key, kind)
         elif kind == "external":
             facts = _external(key, labels.get(key, ""))
         else:
@@ -168,8 +166,8 @@ class _Datasets:
         if kind == "step":
             node |= {"role": "step", "title": str(fields.get("dvc_stage") or title)}
         return node | {
-            "params": _some(params(facts)),
-            "metrics": _some(metric_values(facts)),
+            "params": some(params(facts)),
+            "metrics": some(metric_values(facts)),
             "outputs": [
                 {key: each[key] for key in ("path", "hash", "size")}
                 for each in (_file(out, str(out.get("path", ""))) for out in (facts.get("outs") or ())[:MAX_OUTPUTS])
@@ -188,10 +186,6 @@ def _file(out: Mapping[str, Any], path: str) -> dict[str, Any]:
         "size": out.get("size"),
         "format": "" if out.get("is_dir") else format_of(path),
     }
-
-
-def _some(values: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(list(values.items())[:MAX_VALUES])
 
 
 def _stale(reader: Reader, states: States, edges: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -224,64 +218,6 @@ def _external(key: str, label: str) -> dict[str, Any]:
         "title": label or uri,
         "url": uri if is_web_address(uri) else "",
     }
-
-
-def run_pairs(keys: Iterable[str]) -> list[tuple[str, str]]:
-    """(server, run id) of nodes that are runs."""
-    return [(each[0], each[1]) for each in map(parts, keys) if len(each) == 2]
-
-
-class _Tracked:
-    """Nodes that are MLflow's, by the copied facts."""
-
-    def __init__(self, session: Session, places: Iterable[str]) -> None:
-        keys = list(places)
-        pairs = run_pairs(key for key in keys if kind_of(key) == "run")
-        self.runs = mlflow.runs(session, pairs)
-        self.experiments = mlflow.experiments(session, {(row.server, row.experiment_id) for row in self.runs.values()})
-        models = [parts(key) for key in keys if kind_of(key) == "model"]
-        self.models = mlflow_models.model_versions(session, [(a, b, c) for a, b, c in models])
-        # A model version is named by whoever links to it; what the server says of it comes with its run only.
-        self.shown = {(row.server, row.run_id) for row in self.models.values()} & set(pairs)
-        names = {server for server, _ in pairs}
-        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-        self.servers = Servers(names, mlflow.states(session, names), now)
-
-    def run(self, key: str) -> dict[str, Any]:
-        """An MLflow run."""
-        server, run_id = parts(key)
-        row = self.runs.get((server, run_id))
-        node = {"role": "run", "name": run_id, "title": run_id[:12], "url": "", "server": server, "run_id": run_id}
-        if row is None:
-            return node | {"experiment": "", "status": "", "started": None, "commit": "", "params": {}, "metrics": {}}
-        experiment = self.experiments.get((server, row.experiment_id))
-        return node | {
-            "title": row.name or run_id[:12],
-            "url": self.servers.run_page(server, row.experiment_id, run_id) or "",
-            "experiment": experiment.name if experiment else "",
-            "status": row.status,
-            "started": iso(row.started),
-            "commit": row.git_commit or "",
-            "params": _some(row.facts.get("params") or {}),
-            "metrics": _some(row.facts.get("metrics") or {}),
-        }
-
-    def model(self, key: str) -> dict[str, Any]:
-        """A version of a registered model."""
-        server, name, version = parts(key)
-        row = self.models.get((server, name, version))
-        told = row is not None and (server, row.run_id) in self.shown
-        return {
-            "role": "model",
-            "name": f"{name}/{version}",
-            "title": f"{name} {version}",
-            "url": "",
-            "server": server,
-            "model": name,
-            "model_version": version,
-            "aliases": list(row.aliases or ()) if told and row is not None else [],
-            "created": iso(row.created) if told and row is not None else None,
-        }
 
 
 def is_web_address(uri: str) -> bool:

@@ -13,11 +13,11 @@ What the nodes are is a :class:`Graph`'s business: datasets (:mod:`.datasetgraph
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ckanext.mlops.model.nodes import Side, dataset_of
+from ckanext.mlops.model.nodes import Side, dataset_of, kind_of
 
 _SPARE = 1000
 _AHEAD = 20
@@ -49,8 +49,12 @@ class Graph(Protocol):
     def with_more(self, side: Side, nodes: set[str], met: set[str]) -> set[str]:
         """Those of ``nodes`` that have a neighbour which is not ``met``."""
 
-    def unseen_runs(self, keys: Sequence[str], look: Look) -> set[str]:
-        """Those of the nodes that are runs of datasets which the reader may not see."""
+    def unseen(self, keys: Sequence[str], look: Look) -> set[str]:
+        """Those of the runs and models that have to do only with datasets which the reader may not see."""
+
+    @property
+    def left_out(self) -> Mapping[Side, Mapping[str, int]]:
+        """By side, dataset → how many neighbours are no nodes because it has so many."""
 
 
 @dataclass(slots=True)
@@ -140,6 +144,8 @@ def closure(
     for side in sides:
         waiting = result.more[side].union(frontiers[side])
         result.more[side] = graph.with_more(side, waiting, met) if waiting else set()
+        if graph.left_out[side]:
+            result.more[side] |= {key for key in result.nodes if dataset_of(key) in graph.left_out[side]}
     return result
 
 
@@ -157,9 +163,10 @@ def _admitted(graph: Graph, result: Closure, keys: list[str], look: Look) -> lis
     seen = look(wanted) if wanted else Seen(frozenset(), frozenset())
     result.hidden |= seen.hidden
     result.absent.update(each for each in wanted if each not in seen.visible and each not in seen.hidden)
-    runs = graph.unseen_runs([key for key in keys if key.startswith("run:")], look)
-    result.hidden |= runs
-    return [key for key in keys if key not in runs and (datasets[key] is None or datasets[key] in seen.visible)]
+    tracked = [key for key in keys if datasets[key] is None and kind_of(key) != "external"]
+    unseen = graph.unseen(tracked, look) if tracked else set()
+    result.hidden |= unseen
+    return [key for key in keys if key not in unseen and (datasets[key] is None or datasets[key] in seen.visible)]
 
 
 def distances(around: Closure) -> Iterable[tuple[str, int]]:

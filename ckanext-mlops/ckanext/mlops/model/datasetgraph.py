@@ -1,17 +1,18 @@
-"""The graph of datasets, outside sources, runs and model versions: neighbours and edges."""
+"""The graph of datasets, outside sources, runs and models: neighbours and edges."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ckanext.mlops.model import model_names
 from ckanext.mlops.model.closure import Look
 from ckanext.mlops.model.lineage import rows_of, texts
 from ckanext.mlops.model.moments import Moment, holds
-from ckanext.mlops.model.nodes import EXTERNAL, MODEL_URI, Side, kind_of
+from ckanext.mlops.model.nodes import EXTERNAL, KINDS, MODEL_URI, MODELS, Side, kind_of
 from ckanext.mlops.model.tables import Edge
 from ckanext.mlops.model.tracking import Tracking
 
@@ -22,11 +23,11 @@ upstream_node = sa.func.coalesce(Edge.upstream_dataset, EXTERNAL + Edge.upstream
 class DatasetGraph:
     """What leads to what, dataset by dataset, at a moment (None: now)."""
 
-    def __init__(self, session: Session, moment: Moment | None = None) -> None:
+    def __init__(self, session: Session, moment: Moment | None = None, max_runs: int | None = None) -> None:
         self.session = session
         self.moment = moment
         self.holds = holds(moment)
-        self.tracking = Tracking(session, moment)
+        self.tracking = Tracking(session, moment, max_runs)
 
     def neighbours(self, side: Side, frontier: Sequence[str], limit: int) -> tuple[list[str], bool]:
         """See :class:`.closure.Graph`."""
@@ -34,7 +35,8 @@ class DatasetGraph:
         found = self._near(side, kinds, limit)
         cut = len(found) >= limit
         if side == "upstream":
-            found = self.with_models(found)
+            models = named_models(self.session, found)
+            found = list(dict.fromkeys(models.get(key, key) for key in found))
         others = {far for _, far in tracked(self.tracking, side, kinds)}
         return [*found, *sorted(others.difference(found))], cut
 
@@ -78,21 +80,19 @@ class DatasetGraph:
             else (Edge.upstream_dataset, Edge.downstream_dataset)
         )
         node = sa.func.unnest(texts(kinds["dataset"])).column_valued("node")
-        known = met | set(self.tracking.uris(key for key in met if kind_of(key) == "model"))
-        known |= {EXTERNAL + uri for uri in known if uri.startswith(MODEL_URI)}
+        known = met | {EXTERNAL + uri for uri in model_names.uris(self.session, met)}
         exists = sa.exists().where(near == node, self.holds, far != sa.all_(texts(known)))
         more = set(self.session.scalars(sa.select(node).where(exists))) if kinds["dataset"] else set()
         return more | {near for near, far in tracked(self.tracking, side, kinds) if far not in met}
 
-    def unseen_runs(self, keys: Sequence[str], look: Look) -> set[str]:
+    def unseen(self, keys: Sequence[str], look: Look) -> set[str]:
         """See :class:`.closure.Graph`."""
-        return self.tracking.unseen_runs(keys, look) if keys else set()
+        return self.tracking.unseen(keys, look)
 
-    def with_models(self, keys: list[str]) -> list[str]:
-        """The nodes, with those outside sources that are known model versions as such."""
-        uris = [key.removeprefix(EXTERNAL) for key in keys if key.startswith(EXTERNAL + MODEL_URI)]
-        models = self.tracking.named(uris) if uris else {}
-        return list(dict.fromkeys(models.get(key.removeprefix(EXTERNAL), key) for key in keys)) if models else keys
+    @property
+    def left_out(self) -> Mapping[Side, Mapping[str, int]]:
+        """See :class:`.closure.Graph`."""
+        return self.tracking.left_out
 
     def edges_between(self, nodes: Iterable[str]) -> list[sa.Row[Any]]:
         """The edges among datasets and outside sources, at most :data:`EDGES_PER_PAIR` of one origin between two nodes.
@@ -101,7 +101,7 @@ class DatasetGraph:
         two); ordered by downstream, upstream, origin, path.
         """
         keys = set(nodes)
-        models = self.tracking.uris(key for key in keys if kind_of(key) == "model")
+        models = model_names.uris(self.session, keys)
         wanted = [
             *(key for key in keys if kind_of(key) in ("dataset", "external")),
             *(EXTERNAL + uri for uri in models),
@@ -139,8 +139,15 @@ class DatasetGraph:
                 Edge.downstream_dataset == sa.any_(texts(key for key in keys if kind_of(key) == "dataset")), self.holds
             )
             .distinct()
-        )
-        return [(row[0], row[1], row[2]) for row in rows if row[0] in keys]
+        ).all()
+        models = named_models(self.session, {row[0] for row in rows})
+        found = ((models.get(row[0], row[0]), row[1], row[2]) for row in rows)
+        return list(dict.fromkeys(each for each in found if each[0] in keys))
+
+    def ends(self, nodes: Iterable[str]) -> tuple[list[str], list[str]]:
+        """The nodes that are datasets, and those that links lead to."""
+        kinds = by_kind(nodes)
+        return kinds["dataset"], [key for kind in ("run", *MODELS) for key in kinds[kind]]
 
     def _near(self, side: Side, kinds: dict[str, list[str]], limit: int) -> list[str]:
         datasets, uris = kinds["dataset"], [key.removeprefix(EXTERNAL) for key in kinds["external"]]
@@ -170,7 +177,7 @@ def _is_model(key: str) -> bool:
 
 def by_kind(keys: Iterable[str]) -> dict[str, list[str]]:
     """The nodes of each kind."""
-    found: dict[str, list[str]] = {"dataset": [], "external": [], "run": [], "model": [], "file": [], "step": []}
+    found: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for key in keys:
         found[kind_of(key)].append(key)
     return found
@@ -179,6 +186,11 @@ def by_kind(keys: Iterable[str]) -> dict[str, list[str]]:
 def tracked(tracking: Tracking, side: Side, kinds: dict[str, list[str]]) -> list[tuple[str, str]]:
     """(node, neighbour) by way of MLflow."""
     found = tracking.of_datasets(side, kinds["dataset"]) if kinds["dataset"] else []
-    found += tracking.of_runs(side, kinds["run"]) if kinds["run"] else []
-    found += tracking.of_models(side, kinds["model"]) if kinds["model"] else []
-    return found
+    others = [key for kind in ("run", *MODELS) for key in kinds[kind]]
+    return [*found, *tracking.of_targets(side, others)] if others else found
+
+
+def named_models(session: Session, keys: Iterable[str]) -> dict[str, str]:
+    """Those of the nodes that are outside sources which people name as models: the known model of each."""
+    uris = {key.removeprefix(EXTERNAL) for key in keys if key.startswith(EXTERNAL + MODEL_URI)}
+    return {EXTERNAL + uri: key for uri, key in model_names.named(session, uris).items()} if uris else {}

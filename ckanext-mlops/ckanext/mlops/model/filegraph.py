@@ -6,7 +6,7 @@ is an input that an edge names without saying which file it is. A stage that wri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.model.closure import Look
-from ckanext.mlops.model.datasetgraph import by_kind, tracked, upstream_node
+from ckanext.mlops.model.datasetgraph import by_kind, named_models, tracked, upstream_node
 from ckanext.mlops.model.lineage import rows_of, texts
 from ckanext.mlops.model.moments import Moment, holds, output_of_edge, version_of
 from ckanext.mlops.model.nodes import EXTERNAL, STEP, Side, dataset_of, file_key, kind_of, parts
@@ -29,11 +29,11 @@ _output = sa.case((Edge.upstream_resource.is_(None), None), else_=output_of_edge
 class FileGraph:
     """What leads to what, file by file, at a moment (None: now)."""
 
-    def __init__(self, session: Session, moment: Moment | None = None) -> None:
+    def __init__(self, session: Session, moment: Moment | None = None, max_runs: int | None = None) -> None:
         self.session = session
         self.moment = moment
         self.holds = holds(moment)
-        self.tracking = Tracking(session, moment)
+        self.tracking = Tracking(session, moment, max_runs)
         self._files: dict[str, list[str]] = {}
 
     def files(self, datasets: Iterable[str]) -> dict[str, list[str]]:
@@ -67,9 +67,14 @@ class FileGraph:
         pairs, cut = self._pairs(side, sorted(nodes), MAX_MORE)
         return nodes if cut else {near for near, far in pairs if far not in met}
 
-    def unseen_runs(self, keys: Sequence[str], look: Look) -> set[str]:
+    def unseen(self, keys: Sequence[str], look: Look) -> set[str]:
         """See :class:`.closure.Graph`."""
-        return self.tracking.unseen_runs(keys, look) if keys else set()
+        return self.tracking.unseen(keys, look)
+
+    @property
+    def left_out(self) -> Mapping[Side, Mapping[str, int]]:
+        """See :class:`.closure.Graph`."""
+        return self.tracking.left_out
 
     def rows_between(self, nodes: Iterable[str]) -> list[sa.Row[Any]]:
         """The edges between the datasets of the nodes, with ``upstream`` (the node that is read), at most
@@ -92,8 +97,9 @@ class FileGraph:
         rows = self._rows(side, nodes, kinds, limit)
         pairs: list[tuple[str, str]] = []
         if side == "upstream":
+            models = named_models(self.session, (row.source for row in rows))
             for row in rows:
-                far = source_key(row)
+                far = models.get(row.source) or source_key(row)
                 pairs += [(near, far) for near in nodes.get(row.downstream_dataset, ())]
         else:
             targets = self.files({row.downstream_dataset for row in rows})

@@ -15,8 +15,8 @@ from ckanext.mlops.logic import lineage, schema
 def mlops_lineage_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What something was made from, and what was made from it, step by step: now or at a tag, commit or date.
 
-    :param id: id or name of a dataset, or id of a resource, a version, a hash (md5, sha256), an MLflow run, a model
-        version (``models:/NAME/VERSION``), a repository, or of any node of an answer
+    :param id: id or name of a dataset, or id of a resource, a version, a hash (md5, sha256), an MLflow run, a logged
+        model, a model version (``models:/NAME/VERSION``), a repository, or of any node of an answer
     :param direction: ``upstream`` (made from), ``downstream`` (used for) or ``both`` (default)
     :param depth: steps to go, 1 to 20 (default 5)
     :param max_nodes: nodes in the answer, 1 to 2000, with ``detail=brief`` to 20000 (default 200); the nearest are kept
