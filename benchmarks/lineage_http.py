@@ -109,10 +109,10 @@ def reach(graph: dict[str, list[set[str]]], start: str) -> set[str]:
 
 
 @contextmanager
-def serving(folder: Path, backing: Any, *, plugins: bool) -> Iterator[str]:
-    """A CKAN with this extension, or without any of ours; its address."""
+def serving(folder: Path, backing: Any, *, plugins: bool, only: str = "") -> Iterator[str]:
+    """A CKAN with this extension (``only`` these plugins), or without any of ours; its address."""
     from embedded.ports import free_port
-    from embedded.site.ini import IniValues, render
+    from embedded.site.ini import PLUGINS, IniValues, render
 
     kind = "with" if plugins else "without"
     home = folder / kind
@@ -128,6 +128,7 @@ def serving(folder: Path, backing: Any, *, plugins: bool) -> Iterator[str]:
         mlflow_url="http://localhost:1",
         repository_mirrors=str(home / "mirrors"),
         repository_roots=str(home),
+        plugins=only or PLUGINS,
     )
     text = render(values).replace("level = INFO", "level = ERROR")
     if not plugins:

@@ -70,10 +70,10 @@ def test_how_two_hang_together(
 
 
 def test_what_an_organization_lacks(chain: dict[str, Any], read: Callable[..., BeautifulSoup], people: Any) -> None:
-    found = read(f"/organization/{people.organization['name']}/coverage")
+    found = read(f"/organization/{people.organization['name']}/health")
     assert found.select_one("#gap-consumer").find_next("ul").get_text(strip=True) == "Model"
-    tab = read(f"/organization/{people.organization['name']}").select_one("a[href$='/coverage']")
-    assert tab.get_text(strip=True) == "Coverage"
+    tab = read(f"/organization/{people.organization['name']}").select_one("a[href$='/health']")
+    assert tab.get_text(strip=True) == "Data health"
 
 
 @pytest.mark.parametrize("url", ["/dataset/secret/lineage/impact", "/dataset/secret/lineage/path?end=raw"])
@@ -81,7 +81,7 @@ def test_what_may_not_be_seen_has_no_report(chain: dict[str, Any], page: Callabl
     assert page(url).status_code in (403, 404)
 
 
-@pytest.mark.parametrize("url", ["/dataset/nothing/lineage/impact", "/organization/nothing/coverage"])
+@pytest.mark.parametrize("url", ["/dataset/nothing/lineage/impact", "/organization/nothing/health"])
 def test_what_does_not_exist_is_not_found(clean: None, page: Callable[..., Any], url: str) -> None:
     assert page(url).status_code == 404
 

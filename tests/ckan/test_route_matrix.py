@@ -49,7 +49,6 @@ MATRIX = {
     ("mlops_lineage.index", "GET"): READING,
     ("mlops_lineage.resource", "GET"): READING,
     ("mlops_lineage.version", "GET"): READING,
-    ("mlops_lineage_reports.coverage", "GET"): (EVERYBODY, EVERYBODY),
     ("mlops_lineage_reports.impact", "GET"): READING,
     ("mlops_lineage_reports.path", "GET"): READING,
     ("mlops_link_picker.index", "GET"): EDITING,
@@ -64,6 +63,7 @@ MATRIX = {
     ("mlops_plots.image", "GET"): NOBODY,
     ("mlops_plots.index", "GET"): READING,
     ("mlops_plots.script", "GET"): NOBODY,
+    ("mlops_organization.health", "GET"): (EVERYBODY, EVERYBODY),
     ("mlops_push_webhook.receive", "POST"): NOBODY,
     ("mlops_register.create", "POST"): (EDITORS | {"outsider"}, EDITORS | {"outsider"}),
     ("mlops_register.new", "GET"): (EDITORS | {"outsider"}, EDITORS | {"outsider"}),
@@ -157,7 +157,7 @@ class World:
             values["id"] = naming.repository_slug(REPOSITORY)
         if endpoint.startswith("mlops_register."):
             values["id"] = self.registration
-        if endpoint == "mlops_lineage_reports.coverage":
+        if endpoint == "mlops_organization.health":
             values["id"] = "lab"
         if "hint_id" in values:
             given = {"server": "lab", "kind": "run", "target": uuid.uuid4().hex, "relation": "used", "state": "open"}

@@ -91,7 +91,7 @@ class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
 
     def after_dataset_search(self, search_results: dict[str, Any], search_params: dict[str, Any]) -> dict[str, Any]:
         """Words for the values of our facets."""
-        return facets.with_labels(search_results)
+        return facets.with_labels(search_results, search_params)
 
     def dataset_facets(self, facets_dict: dict[str, Any], package_type: str) -> dict[str, Any]:
         """Facets of the dataset search."""

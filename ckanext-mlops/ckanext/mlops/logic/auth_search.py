@@ -51,3 +51,13 @@ def mlops_saved_search_delete(context: Context, data_dict: DataDict) -> AuthResu
     if user is not None and search.user_id == user.id:
         return {"success": True}
     return {"success": False, "msg": tk._("This search is somebody else's")}
+
+
+@tk.auth_allow_anonymous_access
+def mlops_organization_health(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see the organization; its datasets and sources are checked one by one."""
+    try:
+        tk.check_access("organization_show", context, {"id": data_dict["id"]})
+    except tk.NotAuthorized as error:
+        return {"success": False, "msg": error.message or str(error)}
+    return {"success": True}

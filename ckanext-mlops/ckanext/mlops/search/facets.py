@@ -6,6 +6,8 @@ from typing import Any
 
 from ckan.plugins import toolkit as tk
 
+from ckanext.mlops.search import freshness
+
 
 def titles() -> dict[str, str]:
     """Solr field → title. The page leaves out those that have nothing to choose (``snippets/facet_list.html``)."""
@@ -19,12 +21,13 @@ def titles() -> dict[str, str]:
         "vocab_alias": tk._("Model alias"),
         "vocab_label": tk._("Type or label"),
         "vocab_remote": tk._("Storage"),
+        freshness.FIELD: tk._("Newest version"),
         "vocab_year": tk._("Year of the newest version"),
         "vocab_owner": tk._("Owner"),
     }
 
 
-def with_labels(search_results: dict[str, Any]) -> dict[str, Any]:
+def with_labels(search_results: dict[str, Any], search_params: dict[str, Any]) -> dict[str, Any]:
     """The answer of a search, with the values of our facets as people say them."""
     words = {
         "raw": tk._("Raw data"),
@@ -38,4 +41,5 @@ def with_labels(search_results: dict[str, Any]) -> dict[str, Any]:
     for item in search_results["search_facets"].get("vocab_repository", {}).get("items", ()):
         # A local repository's place is no name.
         item["display_name"] = item["name"].rsplit("/", 1)[-1] if item["name"].startswith("file:") else item["name"]
+    freshness.counted(search_results, search_params)
     return search_results

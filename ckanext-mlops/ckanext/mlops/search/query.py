@@ -6,6 +6,7 @@ from typing import Any
 
 from ckan.plugins import toolkit as tk
 
+from ckanext.mlops.search import freshness
 from ckanext.mlops.search.numbers import field
 from ckanext.mlops.search.syntax import parse
 
@@ -26,6 +27,7 @@ def before_search(search_params: dict[str, Any]) -> dict[str, Any]:
 
     A comparison of a metric puts the best first, unless the search asks for an order of its own.
     """
+    search_params = freshness.chosen(search_params)
     parsed = parse(str(search_params.get("q") or ""))
     if not parsed.filters:
         return search_params

@@ -14,6 +14,7 @@ from ckanext.mlops.views.link_picker import mlops_link_picker
 from ckanext.mlops.views.metrics import mlops_metrics
 from ckanext.mlops.views.mlflow import mlops_mlflow
 from ckanext.mlops.views.mlflow_webhook import mlops_mlflow_webhook
+from ckanext.mlops.views.organizations import mlops_organization
 from ckanext.mlops.views.plots import mlops_plots
 from ckanext.mlops.views.push_webhook import mlops_push_webhook
 from ckanext.mlops.views.register import mlops_register
@@ -37,6 +38,7 @@ def get_blueprints() -> list[Blueprint]:
         mlops_mlflow,
         mlops_mlflow_webhook,
         mlops_plots,
+        mlops_organization,
         mlops_push_webhook,
         mlops_register,
         mlops_repository,

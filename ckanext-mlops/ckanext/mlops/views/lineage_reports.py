@@ -1,4 +1,4 @@
-"""Reports on lineage: what depends on a dataset, how two hang together, and what an organization's datasets lack."""
+"""Reports on lineage: what depends on a dataset, and how two hang together."""
 
 from __future__ import annotations
 
@@ -74,19 +74,3 @@ def path(id: str) -> str:  # noqa: A002
         except tk.ValidationError as error:
             values["why"] = "; ".join(error.error_summary.values())
     return str(tk.render("mlops/path.html", values))
-
-
-@mlops_lineage_reports.route("/organization/<id>/coverage", endpoint="coverage")
-def coverage(id: str) -> str:  # noqa: A002
-    """What the datasets of an organization lack."""
-    with refusals():
-        organization = tk.get_action("organization_show")({}, {"id": id, "include_datasets": False})
-        found = tk.get_action("mlops_lineage_coverage")({}, {"id": organization["id"], "limit": MAX_ROWS // 2})
-    gaps = {
-        "source": tk._("No path to a raw or outside source"),
-        "consumer": tk._("No known use"),
-        "owner": tk._("No owner"),
-        "licence": tk._("No licence"),
-    }
-    values = {"group_dict": organization, "group_type": organization["type"], "found": found, "gaps": gaps}
-    return str(tk.render("mlops/coverage.html", values))

@@ -45,6 +45,7 @@ from ckanext.mlops.logic.action.models import (
     mlops_model_list,
     mlops_run_search,
 )
+from ckanext.mlops.logic.action.organizations import mlops_organization_health
 from ckanext.mlops.logic.action.overview import mlops_overview
 from ckanext.mlops.logic.action.plots import mlops_plot_list, mlops_plot_show
 from ckanext.mlops.logic.action.push import mlops_repository_push
@@ -101,6 +102,7 @@ __all__ = [
     "mlops_mlflow_sync",
     "mlops_model_lineage",
     "mlops_model_list",
+    "mlops_organization_health",
     "mlops_overview",
     "mlops_plot_list",
     "mlops_plot_show",

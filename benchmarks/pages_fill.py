@@ -1,0 +1,220 @@
+"""The datasets of ``benchmarks/pages.py``, written inside of a CKAN: ``pages_fill.py INI REPOSITORIES with|without``.
+
+One repository of ten stages is made through CKAN's actions; the rows and index entries of the others are copies of its
+own, in which ``a000000a`` is another number. Ends with the token of a sysadmin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import sys
+from typing import Any
+
+import sqlalchemy as sa
+from ckan.cli import load_config
+from ckan.config.middleware import make_app
+
+STAGES = 10
+_MARK = "a000000a"
+_BATCH = 100
+_TABLES = ("package", "resource", "package_tag", "member")
+_OURS = ("mlops_version", "mlops_edge", "mlops_content")
+
+
+def main(ini: str, repositories: int, *, own: bool) -> None:
+    """Fill the CKAN of that configuration."""
+    app = make_app(load_config(ini))
+    with app._wsgi_app.test_request_context():
+        token = _person()
+        packages = [_package(stage, own=own) for stage in range(STAGES)]
+        if own:
+            _facts(packages)
+        _copy(packages, repositories, own=own)
+    print(f"TOKEN {token}")
+
+
+def _person() -> str:
+    from ckan import model
+    from ckan.plugins import toolkit as tk
+
+    given = {"name": "ada", "email": "ada@x.example", "password": "correct-horse"}
+    user = tk.get_action("user_create")(_context(), given)
+    model.Session.get(model.User, user["id"]).sysadmin = True
+    model.Session.commit()
+    return str(tk.get_action("api_token_create")(_context(), {"user": "ada", "name": "benchmark"})["token"])
+
+
+def _context() -> Any:
+    from ckan.plugins import toolkit as tk
+
+    return {"user": tk.get_action("get_site_user")({"ignore_auth": True}, {})["name"], "ignore_auth": True}
+
+
+def _package(stage: int, *, own: bool) -> dict[str, Any]:
+    from ckan.plugins import toolkit as tk
+
+    name = f"{_MARK}-s{stage}"
+    files: list[dict[str, Any]] = [
+        {
+            "id": _id(10 * stage + each),
+            "url": f"https://data.example/{name}/{each}.csv",
+            "name": f"{each}.csv",
+            "format": "CSV",
+            "hash": _hash(name, each),
+            "size": 1000 + each,
+        }
+        for each in range(3)
+    ]
+    package: dict[str, Any] = {
+        "id": _id(1000 + stage),
+        "name": name,
+        "title": f"Titanic {_MARK}: prepared {stage}",
+        "owner_org": "lab",
+        "notes": "Passengers, prepared for a model.",
+        "license_id": "cc-by",
+        "author": "Ada",
+        "tags": [{"name": "titanic"}, {"name": f"tag-{stage}"}],
+        "resources": files,
+    }
+    if own:
+        package |= {
+            "type": "dataset",
+            "dvc_repository": f"https://example.org/lab/{_MARK}.git",
+            "dvc_stage": f"step-{stage}",
+            "dvc_commit": "c" * 40,
+            "dvc_command": "python x.py",
+        }
+        for number, each in enumerate(files):
+            each |= {"dvc_path": f"data/{number}.csv", "dvc_kind": "data"}
+    return dict(tk.get_action("package_create")(_context(), package))
+
+
+def _random() -> float:
+    return random.random()  # noqa: S311 a metric
+
+
+def _id(number: int) -> str:
+    return f"{_MARK}-0000-4000-8000-{number:012}"
+
+
+def _hash(name: str, number: int) -> str:
+    return hashlib.md5(f"{name}{number}".encode(), usedforsecurity=False).hexdigest()
+
+
+def _facts(packages: list[dict[str, Any]]) -> None:
+    """Versions with 20 metrics and 10 params, edges, and columns of one table each."""
+    from ckan import model
+
+    from ckanext.mlops.model import versions
+    from ckanext.mlops.model.tables import Edge
+    from ckanext.mlops.model.transfers import Content
+
+    session = model.Session()
+    for stage, package in enumerate(packages):
+        name, rows = package["name"], []
+        outs = [{"path": f"data/{each}.csv", "size": 1000, "hash": _hash(name, each)} for each in range(3)]
+        for number in range(5):
+            last = number == 4
+            metrics = {f"accuracy_{each}": _random() for each in range(20)}
+            facts = {
+                "address": f"dvc.yaml:step-{stage}",
+                "cmd": "python x.py",
+                "outs": outs,
+                "metrics": [{"path": "m.json", "values": metrics}],
+                "params": [{"key": f"train.p{each}", "value": each} for each in range(10)],
+            }
+            rows.append(
+                {
+                    "id": f"{_MARK}-v{stage}-{number}",
+                    "digest": f"d{number}",
+                    "commit": "c" * 40,
+                    "committed": f"202{number}-01-01T00:00:00Z",
+                    "author": "Ada",
+                    "message": "x",
+                    "refs": [{"name": "main" if last else f"v{number}", "kind": "branch" if last else "tag",
+                              "commit": "c" * 40}],
+                    "facts": facts,
+                    "current": last,
+                    "position": number,
+                }
+            )  # fmt: skip
+        versions.store(session, package["id"], rows)
+        columns = [{"name": f"column_{each}"} for each in range(stage, stage + 12)]
+        profile = {"kind": "table", "rows": 891, "complete": True, "columns": columns}
+        session.add(Content(package_id=package["id"], path="data/1.csv", hash=_hash(name, 1), profile=profile))
+        for up in {max(stage - 1, 0), max(stage - 3, 0)} - {stage}:
+            session.add(
+                Edge(
+                    id=f"{_MARK}-e{stage}-{up}",
+                    downstream_dataset=package["id"],
+                    upstream_dataset=_id(1000 + up),
+                    path="data/1.csv",
+                    origin="harvested",
+                    version_id=f"{_MARK}-v{stage}-4",
+                )
+            )
+    session.commit()
+
+
+def _copy(packages: list[dict[str, Any]], repositories: int, *, own: bool) -> None:
+    from ckan import model
+    from ckan.lib.search import common
+
+    from ckanext.mlops.search import together
+
+    solr = common.make_connection()
+    entries = [
+        json.dumps(each, default=lambda value: value.isoformat() + "Z")
+        for package in packages
+        for each in together._documents(package["id"], solr)
+    ]
+    connection = model.Session.connection()
+    rows = {}
+    for table in (*_TABLES, *(_OURS if own else ())):
+        text = sa.func.to_jsonb(sa.text("t")).cast(sa.Text)
+        found = connection.scalars(sa.select(text).select_from(sa.text(f"{table} t")).where(text.contains(_MARK)))
+        rows[table] = f"[{','.join(found)}]"
+    for first in range(1, repositories, _BATCH):
+        batch = range(first, min(first + _BATCH, repositories))
+        for table, text in rows.items():
+            copies = [copy for number in batch for copy in json.loads(text.replace(_MARK, f"a{number:06}a"))]
+            if table in ("package_tag", "member"):
+                # Their ids are CKAN's.
+                for number, copy in enumerate(copies):
+                    copy["id"] = f"{copy['id']}-{first}-{number}"
+            connection.execute(
+                sa.text(
+                    f"INSERT INTO {table} SELECT * FROM "  # noqa: S608 a name of ours
+                    f"jsonb_populate_recordset(NULL::{table}, CAST(:rows AS jsonb))"
+                ),
+                {"rows": json.dumps(copies)},
+            )
+        solr.add([_entry(text, number, own=own) for number in batch for text in entries], commit=False)
+    solr.commit()
+    model.Session.commit()
+    engine: Any = model.meta.engine
+    with engine.connect() as plain:
+        plain.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text("ANALYZE"))
+
+
+def _entry(text: str, number: int, *, own: bool) -> dict[str, Any]:
+    from ckan.plugins import toolkit as tk
+
+    from ckanext.mlops.core import naming
+    from ckanext.mlops.search import numbers
+
+    copy: dict[str, Any] = json.loads(text.replace(_MARK, f"a{number:06}a"))
+    key = copy["id"] + tk.config["ckan.site_id"]
+    copy["index_id"] = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
+    for name in copy:
+        if name.startswith(numbers.PREFIX):
+            copy[name] = numbers.sortable(_random())
+    if own:
+        copy["mlops_repository"] = naming.repository_slug(f"https://example.org/lab/a{number:06}a.git")
+    return copy
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), own=sys.argv[3] == "with")
