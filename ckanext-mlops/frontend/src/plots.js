@@ -11,10 +11,11 @@ import { loess, regression } from "vega-regression";
 import * as basic from "vega-transforms";
 import { View } from "vega-view";
 import * as views from "vega-view-transforms";
+import * as nearest from "vega-voronoi";
 
 import { fill, fitted, isVega, tooltip } from "./spec.js";
 
-Object.assign(transforms, basic, views, encoders, { loess, regression });
+Object.assign(transforms, basic, views, encoders, nearest, { loess, regression });
 
 const refuse = () => Promise.reject(new Error("Plots load nothing."));
 const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
@@ -31,7 +32,7 @@ const config = {
 
 async function draw(figure, chart) {
   const spec = fill(chart.spec, chart.rows);
-  const width = Math.max(160, Math.min(720, figure.clientWidth - 16));
+  const width = Math.max(200, figure.clientWidth - 16);
   const vega = isVega(spec) ? spec : compile(fitted(spec, width), { config }).spec;
   const chartBox = figure.appendChild(document.createElement("div"));
   const inputs = figure.appendChild(document.createElement("div"));
@@ -45,7 +46,7 @@ async function draw(figure, chart) {
 async function start() {
   const charts = JSON.parse(document.getElementById("charts").textContent);
   const main = document.querySelector("main");
-  const tell = () => parent.postMessage({ mlopsPlots: Math.ceil(main.getBoundingClientRect().height) + 8 }, "*");
+  const tell = () => main.dataset.drawn && parent.postMessage({ mlopsPlots: Math.ceil(main.getBoundingClientRect().height) + 8 }, "*");
   let views = [];
 
   async function all() {
@@ -65,9 +66,11 @@ async function start() {
   }
 
   addEventListener("message", ({ source, data }) => {
-    if (source === parent && (data?.theme === "dark" || data?.theme === "light")) document.documentElement.dataset.theme = data.theme;
+    if (source !== parent || (data?.theme !== "dark" && data?.theme !== "light")) return;
+    document.documentElement.dataset.theme = data.theme;
+    tell();
   });
-  parent.postMessage({ mlopsPlots: 0 }, "*");
+  parent.postMessage({ mlopsPlots: 0 }, "*"); // asks for the theme
   await all();
   let width = innerWidth;
   let waiting;

@@ -20,18 +20,18 @@ export function isVega(spec) {
 export function fitted(spec, width) {
   const result = tamed(spec);
   if (result.facet || result.encoding?.column || result.encoding?.facet || result.hconcat || result.concat) return sideBySide(result, width);
-  if (result.layer || result.mark) return { ...result, width, height: Math.min(300, Math.round(width * 0.75)), autosize: { type: "fit-x", contains: "padding" } };
+  if (result.layer || result.mark) return { ...result, width: Math.min(720, width) - 80, height: Math.min(300, Math.round(width * 0.75)) };
   return result;
 }
 
 function sideBySide(spec, width) {
-  const columns = width < 560 ? 1 : 2;
-  const each = Math.min(300, Math.max(120, Math.round(width / columns) - 90));
+  const columns = Math.max(1, Math.floor(width / 330));
+  const each = Math.min(300, Math.max(120, Math.floor(width / columns) - 90));
   const sized = (part) => (part && typeof part === "object" && ("width" in part || "height" in part) ? { ...part, width: each, height: each } : part);
   const result = sized(spec);
   if (result.spec) result.spec = sized(result.spec);
-  const column = result.facet?.column;
-  if (column && !result.facet.row) return { ...result, facet: column, columns };
+  const { column, row } = result.facet ?? {};
+  if (column && !row?.field) return { ...result, facet: column, columns };
   return result;
 }
 
