@@ -38,6 +38,7 @@ MATRIX = {
     "mlops_access_decide": (EDITORS, EDITORS),
     "mlops_access_list": (EDITORS, EDITORS),
     "mlops_audit_list": (EDITORS, EDITORS),
+    "mlops_compare": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_content_check": (EDITORS, EDITORS),
     "mlops_content_find": (EVERYBODY, EVERYBODY),  # each dataset of the answer is checked: test_content_find.py
     "mlops_dataset_register": (ASKER, ASKER),  # who asked for the reading: test_register.py
@@ -99,6 +100,7 @@ MATRIX = {
 }
 #: To whom sees nothing of it there is no such repository.
 HIDING = {
+    "mlops_compare",
     "mlops_experiment_show",
     "mlops_model_lineage",
     "mlops_plot_list",
@@ -213,6 +215,7 @@ class World:
             "mlops_mlflow_sync": {},
             "mlops_organization_health": {"id": "lab"},
             "mlops_overview": {},
+            "mlops_compare": {"things": [self.version]},
             "mlops_plot_list": {"id": naming.repository_slug("https://example.org/o/r.git")},
             "mlops_plot_show": {"id": naming.repository_slug("https://example.org/o/r.git"), "plot": "loss.csv"},
             "mlops_profile_show": package | {"path": "x.csv"},
@@ -298,7 +301,16 @@ def test_the_matrix(people, make_dataset, api, refused, private):
 )
 def test_what_does_not_exist_is_not_found(people, api, refused, action):
     nothing = {"id": "nothing-of-that-name", "name": "nothing-of-that-name", "before": "x", "after": "x"}
-    more = {"field": "x", "grant": True, "records": "x", "path": "x", "start": "x", "end": "x", "plot": "x"}
+    more = {
+        "field": "x",
+        "grant": True,
+        "records": "x",
+        "path": "x",
+        "start": "x",
+        "end": "x",
+        "plot": "x",
+        "things": "x",
+    }
     with pytest.raises(refused) as caught:
         api(action, people.sysadmin, server="lab", target="x", **more, **nothing)
     assert caught.value.status == 404

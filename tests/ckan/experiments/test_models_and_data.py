@@ -144,7 +144,7 @@ def test_the_tab_shows_the_runs_of_this_version_and_of_all(world, page):
 
 
 def test_runs_side_by_side_with_what_differs(world, page):
-    body = page("/dataset/titanic/experiments/compare?run=lab:r1&run=lab:r3&run=lab:r2").body
+    body = page("/dataset/titanic/compare?run=lab:r1&run=lab:r3&run=lab:r2").body
     assert "run r1" in body
     assert "run r3" in body
     assert "run r2" not in body  # it belongs to the private dataset alone
@@ -152,11 +152,53 @@ def test_runs_side_by_side_with_what_differs(world, page):
     assert "<svg" in body
 
 
+def test_versions_and_runs_are_compared_together(world, api):
+    found = api("mlops_compare", things=[world.old, "lab:r1", "lab:r3"])
+    assert [(each["kind"], each["label"]) for each in found["things"]] == [
+        ("version", "v1.2"), ("run", "run r1"), ("run", "run r3")
+    ]  # fmt: skip
+    assert [each["label"] for each in found["things"][1]["datasets"]] == ["v1.2"]
+    rows = {(row["group"], row["name"]): row for row in found["rows"]}
+    assert rows["metrics", "acc"]["values"] == [None, 0.8, 0.7]
+    # What a run read is told by the hashes of the versions that it is linked to.
+    assert rows["inputs", "b.csv"]["values"] == [None, "1", "2"]
+    assert rows["inputs", "b.csv"]["state"] == "differs"
+    assert rows["inputs", "a.csv"]["state"] == "partly"
+    assert found["rows"][0]["state"] == "differs"
+
+
+def test_what_the_reader_may_not_see_is_missing_from_a_comparison(world, api, people, refused):
+    things = [world.new, world.hidden, "lab:r2", "lab:none", "none"]
+    found = api("mlops_compare", people.outsider, things=things)
+    assert found["missing"] == things[1:]
+    assert "ecret" not in json.dumps(found)
+    assert api("mlops_compare", people.member, things=things)["missing"] == things[3:]
+    with pytest.raises(refused) as caught:
+        api("mlops_compare", people.outsider, things=[world.hidden, "lab:r2"])
+    assert caught.value.status == 404
+    # A run that is tied to a hidden dataset as well tells nothing of that one.
+    world.link(world.secret, "r1", "evaluated_on", world.hidden)
+    assert "ecret" not in json.dumps(api("mlops_compare", people.outsider, things=["lab:r1", world.new]))
+    with pytest.raises(refused) as caught:
+        api("mlops_compare", people.sysadmin, things=[f"lab:{number}" for number in range(11)])
+    assert caught.value.status == 409
+
+
+def test_versions_are_ticked_on_their_tab_and_runs_added(world, page):
+    tab = page("/dataset/titanic/versions").body
+    assert f'type="checkbox" name="version" value="{world.old}"' in tab
+    body = page(f"/dataset/titanic/compare?version={world.old}&version={world.new}").body
+    assert "What differs" in body
+    assert "v1.2" in body
+    assert '<option value="lab:r1">' in body
+    assert page(f"/dataset/titanic/compare?version={world.old}&run=lab:none").status_code == 200
+
+
 @pytest.mark.parametrize(
     "address",
     [
         "/dataset/titanic/experiments?",
-        "/dataset/titanic/experiments/compare?run=lab:r1&run=lab:r3&",
+        "/dataset/titanic/compare?run=lab:r1&run=lab:r3&",
         "/dataset/titanic/leaderboard?",
         "/mlflow/lab/models/forest?",
         "/mlflow/lab/experiments/7?",
@@ -172,7 +214,7 @@ def test_everything_is_a_file_that_no_sheet_takes_for_a_formula(world, page, add
 
 def test_pages_with_nothing_to_show_say_so(people, make_dataset, page):
     make_dataset(name="titanic")
-    for address in ("/dataset/titanic/leaderboard", "/dataset/titanic/experiments/compare", "/mlflow/models"):
+    for address in ("/dataset/titanic/leaderboard", "/dataset/titanic/compare", "/mlflow/models"):
         assert page(address).status_code == 200
     assert page("/mlflow/lab/models/none").status_code == 404
     assert page("/mlflow/lab/experiments/none").status_code == 404

@@ -237,6 +237,12 @@ def mlops_repository_metrics(context: Context, data_dict: DataDict) -> AuthResul
 
 
 @tk.auth_allow_anonymous_access
+def mlops_compare(context: Context, data_dict: DataDict) -> AuthResult:
+    """Everybody; the answer holds what they may see, and is "not found" where that is nothing."""
+    return {"success": True}
+
+
+@tk.auth_allow_anonymous_access
 def mlops_plot_list(context: Context, data_dict: DataDict) -> AuthResult:
     """Everybody; the answer holds what they may see, and is "not found" where that is nothing."""
     return {"success": True}

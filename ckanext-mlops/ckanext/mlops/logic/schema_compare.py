@@ -34,3 +34,9 @@ def plot_show(not_empty: Validator, unicode_safe: Validator, ignore_missing: Val
         "plot": [not_empty, unicode_safe, at_most(MAX_TARGET)],
         "revisions": [ignore_missing, texts, different(MAX_COMPARED)],
     }
+
+
+@validator_args
+def compare(not_empty: Validator) -> Schema:
+    """``things``: two to ten versions and runs."""
+    return {"things": [not_empty, texts, different(MAX_COMPARED)]}

@@ -70,14 +70,14 @@ def version_dict(version: Version) -> dict[str, Any]:
         "url": tk.url_for("mlops_versions.show", id=version.package_id, version=version.id, qualified=True),
         "digest": version.digest,
         "commit": version.commit,
-        "committed": _iso(version.committed),
+        "committed": iso(version.committed),
         "author": version.author,
         "message": version.message,
         "refs": version.refs,
         "current": version.current,
         "position": version.position,
-        "first_seen": _iso(version.first_seen),
-        "last_seen": _iso(version.last_seen),
+        "first_seen": iso(version.first_seen),
+        "last_seen": iso(version.last_seen),
         "facts": version.facts,
     }
 
@@ -93,8 +93,8 @@ def changes(newer: Mapping[str, Any], older: Mapping[str, Any]) -> dict[str, Any
     return {
         "address": _pair(older.get("address", ""), newer.get("address", "")),
         "command": _pair(older.get("command", ""), newer.get("command", "")),
-        "outputs": _differences(_hashes(newer.get("outs")), _hashes(older.get("outs"))),
-        "inputs": _differences(_hashes(newer.get("deps")), _hashes(older.get("deps"))),
+        "outputs": _differences(hashes(newer.get("outs")), hashes(older.get("outs"))),
+        "inputs": _differences(hashes(newer.get("deps")), hashes(older.get("deps"))),
         "params": _differences(params(newer), params(older)),
         "metrics": _differences(metric_values(newer), metric_values(older)),
     }
@@ -147,7 +147,8 @@ def shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _hashes(records: Any) -> dict[str, str]:
+def hashes(records: Any) -> dict[str, str]:
+    """What outputs or inputs hold, by path."""
     return {
         str(each.get("path", "")): str(each.get("hash") or each.get("blob") or each.get("rev_lock") or "")
         for each in _rows(records)
@@ -187,5 +188,6 @@ def _rows(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, (list, tuple)) else []
 
 
-def _iso(moment: Any) -> str | None:
+def iso(moment: Any) -> str | None:
+    """A moment as answers have it."""
     return None if moment is None else moment.replace(microsecond=0).isoformat() + "Z"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from ckanext.mlops.views.access import mlops_access
+from ckanext.mlops.views.comparison import mlops_comparison
 from ckanext.mlops.views.download import mlops_download
 from ckanext.mlops.views.experiments import mlops_experiments
 from ckanext.mlops.views.harvest import mlops_harvest
@@ -28,6 +29,7 @@ def get_blueprints() -> list[Blueprint]:
     """All blueprints, for the plugin."""
     return [
         mlops_access,
+        mlops_comparison,
         mlops_download,
         mlops_experiments,
         mlops_harvest,

@@ -10,9 +10,9 @@ from ckan.types import Response as Answer
 from flask import Blueprint, Response, request
 
 from ckanext.mlops.core.sheets import csv_text
-from ckanext.mlops.logic import charts
 from ckanext.mlops.logic.leaderboard import goal_of
 from ckanext.mlops.logic.schema import LINK_KINDS, RELATIONS
+from ckanext.mlops.logic.schema_compare import MAX_COMPARED
 from ckanext.mlops.tracking import servers as mlflow_servers
 from ckanext.mlops.views import evidence
 from ckanext.mlops.views.run_columns import MAX_COLUMNS, Table, columns, duration, number, sheet
@@ -21,7 +21,6 @@ RUNS_PER_PAGE = 25
 LINKS_SHOWN = 20
 HINTS_SHOWN = 20
 VERSIONS_OFFERED = 50
-COMPARED = 10
 EXPORTED = 10_000
 _PAGE = 1000
 ALL = "all"
@@ -69,50 +68,6 @@ def hint(id: str, hint_id: str) -> Answer:  # noqa: A002
     if request.form.get("answer") == "accept":
         return _settle(id, "mlops_link_hint_accept", hint_id, tk._("It is a link now."))
     return _settle(id, "mlops_link_hint_dismiss", hint_id, tk._("It will not be suggested again."))
-
-
-@mlops_experiments.route("/dataset/<id>/experiments/compare", endpoint="compare")
-def compare(id: str) -> str | Response:  # noqa: A002
-    """Up to ten runs side by side: ``run`` of the query, each as ``SERVER:RUN_ID``."""
-    package = _dataset(id)
-    wanted = list(dict.fromkeys(request.args.getlist("run")))
-    found = tk.get_action("mlops_run_list")(
-        {}, {"id": package["id"], "only": wanted[:COMPARED] or ["none"], "limit": COMPARED, "columns": True}
-    )
-    runs = found["results"]
-    form = request.args.get("format", "")
-    if form in ("csv", "json"):
-        return _file(f"{package['name']}-compared", form, runs)
-    names = [(item["kind"], item["name"]) for item in found["columns"]]
-    numeric = [name for name in names if sum(_float(run[name[0]].get(name[1])) is not None for run in runs) > 1]
-    x, y = _axis("x", numeric, "params"), _axis("y", numeric, "metrics")
-    labels = [run["name"] or run["run_id"][:8] for run in runs]
-    series = {name: [_float(run[name[0]].get(name[1])) for run in runs] for name in numeric}
-    drawn = []
-    if x and y:
-        drawn.append(
-            (
-                charts.scatter(labels, series[x], series[y], x[1], y[1]),
-                tk._("One against the other, a point for each run"),
-            )
-        )
-    chosen = [name for name in numeric if len(set(series[name])) > 1][:8]
-    drawn.append((charts.parallel(labels, [(name[1], series[name]) for name in chosen]), tk._("Each line is a run")))
-    return tk.render(
-        "mlops/experiments_compare.html",
-        {
-            **_page(package),
-            "runs": runs,
-            "names": names,
-            "differing": {name for name in names if len({str(run[name[0]].get(name[1])) for run in runs}) > 1},
-            "numeric": numeric,
-            "axes": {"x": x, "y": y},
-            "charts": [(chart, title) for chart, title in drawn if chart is not None],
-            "wanted": wanted,
-            "left_out": max(0, len(wanted) - COMPARED),
-            "only_changed": request.args.get("changed", "") == "1",
-        },
-    )
 
 
 @mlops_experiments.route("/dataset/<id>/leaderboard", endpoint="leaderboard")
@@ -170,7 +125,7 @@ def _page(package: dict[str, Any]) -> dict[str, Any]:
     return {
         "pkg_dict": package,
         "dataset_type": package["type"],
-        "relation_text": _relation_text(),
+        "relation_text": relation_text(),
         "number": number,
         "duration": duration,
         "badge": evidence.badge,
@@ -200,7 +155,7 @@ def _show(package: dict[str, Any], form: dict[str, str], errors: dict[str, Any])
             "pages": max(1, -(-runs["count"] // RUNS_PER_PAGE)),
             "per_page": RUNS_PER_PAGE,
             "max_columns": MAX_COLUMNS,
-            "compared": COMPARED,
+            "compared": MAX_COMPARED,
             "several_experiments": len({(run["server"], run["experiment_id"]) for run in runs["results"]}) > 1,
             "servers": mlflow_servers.names(),
             "kinds": LINK_KINDS,
@@ -301,21 +256,6 @@ def _goal(metric: str, asked: str) -> str:
     return asked if asked in ("max", "min") else goal_of(metric)
 
 
-def _axis(name: str, numeric: list[tuple[str, str]], kind: str) -> tuple[str, str] | None:
-    """The column that the query names, else the first of a kind, else any."""
-    asked = tuple(request.args.get(name, "").split(".", 1))
-    if len(asked) == 2 and asked in numeric:
-        return asked[0], asked[1]
-    return next((each for each in numeric if each[0] == kind), numeric[0] if numeric else None)
-
-
-def _float(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
-
-
 def _notices(links: list[dict[str, Any]]) -> list[str]:
     """What a reader must know about the facts below, once per server."""
     texts = {
@@ -334,7 +274,8 @@ def _notices(links: list[dict[str, Any]]) -> list[str]:
     return [texts[reason].format(server=server) for server, reason in found]
 
 
-def _relation_text() -> dict[str, str]:
+def relation_text() -> dict[str, str]:
+    """How a run is tied to data, in words."""
     return {
         "produced": tk._("produced this data"),
         "trained_on": tk._("trained on this data"),

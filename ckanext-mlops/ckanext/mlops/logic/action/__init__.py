@@ -1,6 +1,7 @@
 """All actions; each module holds those of one noun."""
 
 from ckanext.mlops.logic.action.access import mlops_access_ask, mlops_access_decide, mlops_access_list
+from ckanext.mlops.logic.action.compare import mlops_compare
 from ckanext.mlops.logic.action.contents import mlops_content_check, mlops_content_find, mlops_profile_show
 from ckanext.mlops.logic.action.datasets import mlops_dataset_load
 from ckanext.mlops.logic.action.deletion import package_delete
@@ -68,6 +69,7 @@ __all__ = [
     "mlops_access_decide",
     "mlops_access_list",
     "mlops_audit_list",
+    "mlops_compare",
     "mlops_content_check",
     "mlops_content_find",
     "mlops_dataset_load",
