@@ -317,3 +317,18 @@ def test_names_and_texts_are_bounded_and_clean(repo: Any) -> None:
         text = f"{stage.address}{stage.command}{stage.desc}{[out.path for out in stage.outs]}"
         assert not {"\x1b", "\x07", "\u202e", "\0"} & set(text)
         assert len(stage.desc) <= 10_000
+
+
+def test_a_tag_of_a_tag_is_its_commit_and_a_tag_of_nothing_a_problem(repo: Any) -> None:
+    """The inner tag is asked for, too: it is read before the outer one is followed."""
+    commit = repo.commit({"dvc.yaml": "stages: {}\n"}, tag="plain")
+    repo.git("tag", "-a", "inner", "-m", "inner", "plain")
+    repo.git("tag", "-a", "outer", "-m", "outer", "inner")
+    for number, text in enumerate((b"", b"object nonsense\ntype commit\ntag x\n\n", b"object " + b"0" * 40 + b"\n\n")):
+        oid = repo.git("hash-object", "-t", "tag", "-w", "--literally", "--stdin", data=text).strip()
+        (repo.folder / f"refs/tags/broken{number}").write_text(f"{oid}\n")  # Git's own command refuses to
+    reading = repo.read()
+    found = {revision.name: (revision.commit, revision.note) for revision in reading.revisions}
+    assert found["inner"] == (commit, "inner")
+    assert found["outer"] == (commit, "outer")
+    assert [problem.revision for problem in reading.problems] == ["broken0", "broken1", "broken2"]

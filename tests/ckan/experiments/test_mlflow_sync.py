@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 
 import pytest
+import sqlalchemy as sa
 from ckan import model
 
-from ckanext.mlops.model import Experiment
+from ckanext.mlops.model import Experiment, Run, link_hints
+from ckanext.mlops.tracking import links as mlflow_links
 from ckanext.mlops.tracking import sync as mlflow_sync
 
 
@@ -182,3 +185,19 @@ def test_an_unknown_server_is_refused(api, people, tracking, refused):
     with pytest.raises(refused) as caught:
         api("mlops_mlflow_sync", people.sysadmin, server="nowhere")
     assert "nowhere" in caught.value.error["server"][0]
+
+
+def test_without_news_no_run_is_looked_at_for_links_again(linked, sync):
+    sync()
+    assert mlflow_links.after_sync(model.Session(), "lab").runs == 0
+
+
+def test_a_change_that_was_written_late_is_looked_at(linked, sync):
+    """A person's link copies a run in a transaction of its own, which can end after a sync that began later."""
+    sync()
+    session = model.Session()
+    moment = link_hints.mark(session, "server:lab").at - datetime.timedelta(minutes=1)
+    session.execute(sa.update(Run).where(Run.run_id == linked[1][0]).values(changed=moment))
+    session.commit()
+    assert mlflow_links.after_sync(session, "lab").runs >= 1
+    assert mlflow_links.after_sync(session, "lab").runs == 0

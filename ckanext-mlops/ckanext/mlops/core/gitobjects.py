@@ -23,6 +23,7 @@ from .limits import DEFAULTS, Limits
 Kind = Literal["commit", "tree", "blob", "tag", "missing", "corrupt", "large"]
 # Requests and answers both fit the pipes' buffers, so neither side can wait for the other.
 _WINDOW = 256
+_TAGS = 10  # tags of tags that are followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +106,24 @@ class GitObjects:
         messages: dict[str, str] = {}
         target = {oid: oid for oid in asked}
         todo = set(asked)
-        for _ in range(10):
+        for _ in range(_TAGS):
             for item in self.read(sorted(todo), self.limits.value_bytes):
                 found[item.oid] = item
             todo = set()
-            for oid, current in target.items():
-                item = found[current]
-                if item.kind == "tag":
-                    if oid not in messages:
-                        messages[oid] = _message(item.data)
+            for oid in asked:
+                item = found.get(target[oid])
+                for _ in range(_TAGS):  # a tag can name a tag that was read already
+                    if item is None or item.kind != "tag":
+                        break
+                    messages.setdefault(oid, _message(item.data))
                     target[oid] = _header(item.data).get("object", [""])[0]
-                    if target[oid] not in found:
+                    item = found.get(target[oid])
+                    if item is None:
                         todo.add(target[oid])
             if not todo:
                 break
         for oid in asked:
-            item = found.get(target[oid], GitObject(oid, "missing", 0))
+            item = found.get(target[oid]) or GitObject(oid, "missing", 0)
             yield oid, parse_commit(item) if item.kind == "commit" else None, messages.get(oid, "")
 
     def history(self, tips: Sequence[str], count: int | None = None) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import mlflow as reader
@@ -163,6 +163,14 @@ def runs_with_commits(session: Session, commits: Collection[str]) -> Iterator[Ru
 def runs_changed(session: Session, server: str, since: datetime.datetime) -> Iterator[Run]:
     """Runs of a server whose facts or life cycle changed at or after then, those that are gone among them."""
     return _stream(session, sa.select(Run).where(Run.server == server, Run.changed >= since).order_by(Run.run_id))
+
+
+def runs_digest(session: Session, server: str, since: datetime.datetime, until: datetime.datetime) -> str:
+    """Stands for which runs of a server changed at or after ``since`` and before ``until``, and when."""
+    one = sa.func.concat_ws(" ", Run.run_id, Run.changed)
+    digest = sa.func.md5(sa.func.coalesce(sa.func.string_agg(one, aggregate_order_by(sa.literal(","), Run.run_id)), ""))
+    query = sa.select(digest).where(Run.server == server, Run.changed >= since, Run.changed < until)
+    return str(session.scalar(query))
 
 
 def runs_of_experiment(session: Session, server: str, experiment_id: str, limit: int) -> list[Run]:

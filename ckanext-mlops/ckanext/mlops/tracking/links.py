@@ -62,10 +62,14 @@ def after_sync(session: Session, server: str, clock: Clock = utc_now) -> Report:
     """Look at the runs of a server that changed since this was last done. Commits."""
     scope, began = f"server:{server}", clock()
     last = link_hints.mark(session, scope)
-    # Changes that were written while the last matching was under way are looked at again.
-    since = last.at - _OVERLAP if last else _BEGINNING
+    since = _BEGINNING
+    if last:
+        # A change of before the last matching can have been written after it began: then these are looked at again.
+        before = last.at - _OVERLAP
+        since = last.at if facts.runs_digest(session, server, before, last.at) == last.mark else before
+    seen = facts.runs_digest(session, server, began - _OVERLAP, began)
     report = match_runs(session, facts.runs_changed(session, server, since), clock)
-    link_hints.set_mark(session, scope, "", began)
+    link_hints.set_mark(session, scope, seen, began)
     session.commit()
     return report
 
