@@ -111,14 +111,14 @@ class GitObjects:
                 found[item.oid] = item
             todo = set()
             for oid in asked:
-                item = found.get(target[oid])
+                known = found.get(target[oid])
                 for _ in range(_TAGS):  # a tag can name a tag that was read already
-                    if item is None or item.kind != "tag":
+                    if known is None or known.kind != "tag":
                         break
-                    messages.setdefault(oid, _message(item.data))
-                    target[oid] = _header(item.data).get("object", [""])[0]
-                    item = found.get(target[oid])
-                    if item is None:
+                    messages.setdefault(oid, _message(known.data))
+                    target[oid] = _header(known.data).get("object", [""])[0]
+                    known = found.get(target[oid])
+                    if known is None:
                         todo.add(target[oid])
             if not todo:
                 break
