@@ -44,6 +44,7 @@ MATRIX = {
     "mlops_dataset_register": (ASKER, ASKER),  # who asked for the reading: test_register.py
     "mlops_dataset_load": (SIGNED_IN, SIGNED_IN),  # each dataset of it is checked by CKAN: test_upload.py
     "mlops_dataset_similar": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_file_diff": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_file_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_field_list": (EDITORS, EDITORS),
     "mlops_field_restore": (EDITORS, EDITORS),
@@ -227,6 +228,7 @@ class World:
             "mlops_saved_search_list": {},
             "mlops_search_suggest": {"q": "ti"},
             "mlops_server_list": {},
+            "mlops_file_diff": {"before": self.version, "after": self.version},
             "mlops_version_diff": {"before": self.version, "after": self.version},
             "mlops_version_show": {"id": self.version},
         }.get(action, package)

@@ -77,6 +77,12 @@ def mlops_version_diff(context: Context, data_dict: DataDict) -> AuthResult:
 
 
 @tk.auth_allow_anonymous_access
+def mlops_file_diff(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may see both datasets; what is in folders is told to who may take their files."""
+    return mlops_version_diff(context, data_dict)
+
+
+@tk.auth_allow_anonymous_access
 def mlops_ref_list(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may see the dataset."""
     return _may("package_show", context, data_dict["id"])

@@ -50,17 +50,25 @@ def compare(id: str) -> str:  # noqa: A002
     choices = found["results"]
     after = request.args.get("after", "") or (choices[0]["id"] if choices else "")
     before = request.args.get("before", "") or (choices[1]["id"] if len(choices) > 1 else "")
-    compared = None
+    compared = changed_files = None
     if before and after:
         try:
             compared = tk.get_action("mlops_version_diff")({}, {"before": before, "after": after})
+            changed_files = tk.get_action("mlops_file_diff")({}, {"before": before, "after": after})
         except (tk.ObjectNotFound, tk.NotAuthorized):
             return tk.abort(404, tk._("Version not found"))
         chosen = [compared["after"], compared["before"]]
         choices += [each for each in chosen if each["id"] not in {choice["id"] for choice in choices}]
     return tk.render(
         "mlops/versions_compare.html",
-        {**_shared(package), "choices": choices, "before": before, "after": after, "compared": compared},
+        {
+            **_shared(package),
+            "choices": choices,
+            "before": before,
+            "after": after,
+            "compared": compared,
+            "files": changed_files,
+        },
     )
 
 

@@ -62,7 +62,12 @@ from ckanext.mlops.logic.action.searches import (
     mlops_saved_search_delete,
     mlops_saved_search_list,
 )
-from ckanext.mlops.logic.action.versions import mlops_version_diff, mlops_version_list, mlops_version_show
+from ckanext.mlops.logic.action.versions import (
+    mlops_file_diff,
+    mlops_version_diff,
+    mlops_version_list,
+    mlops_version_show,
+)
 
 __all__ = [
     "mlops_access_ask",
@@ -80,6 +85,7 @@ __all__ = [
     "mlops_field_list",
     "mlops_field_restore",
     "mlops_field_take",
+    "mlops_file_diff",
     "mlops_file_list",
     "mlops_harvest_approve",
     "mlops_harvest_preview",

@@ -9,7 +9,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
-from ckanext.mlops.logic import schema
+from ckanext.mlops.logic import file_diff, schema
 from ckanext.mlops.logic.versions import Chain, chain, changes, version_dict
 from ckanext.mlops.model import Version, versions
 
@@ -113,6 +113,38 @@ def mlops_version_diff(context: Context, data_dict: DataDict) -> dict[str, Any]:
         version, found = _version(context, data_dict[side])
         sides[side] = version_dict(version) | {"dataset": found.name(version.package_id)}
     return {**sides, "changes": changes(sides["after"]["facts"], sides["before"]["facts"])}
+
+
+@tk.side_effect_free
+@tk.validate_action_data(schema.version_diff)
+def mlops_file_diff(context: Context, data_dict: DataDict) -> dict[str, Any]:
+    """Which files differ between two versions, and how much of the later one the earlier one had already.
+
+    Folders are opened by the lists of files that their DVC remotes keep, where this portal was told how to read the
+    remote (``ckanext.mlops.storage``); others are compared as a whole, and are in ``unknown`` with the reason.
+
+    :param before: id of a version
+    :type before: string
+    :param after: id of the other version
+    :type after: string
+
+    Example::
+
+        curl 'https://portal.example/api/3/action/mlops_file_diff?before=5b0c…&after=91fe…'
+
+    :returns: ``added``, ``removed``, ``changed``, ``unchanged`` (paths), ``reused`` (of ``total`` files of the later
+        version: content that the earlier one had, at whatever path), ``share_reused`` (0 to 1, of what ``share_of``
+        says: ``bytes`` or ``files``; null when a folder is unknown), ``bytes_before``, ``bytes_after``, ``bytes_new``,
+        ``bytes_gone`` (null where a size is not known), ``files`` (each ``path``, ``change``, ``before`` and ``after``:
+        hashes, ``size_before``, ``size_after``, ``moved_from``), ``unknown`` (each ``path``, ``why``) and ``command``:
+        what tells it in a clone of the repository
+    :rtype: dictionary
+    """
+    tk.check_access("mlops_file_diff", context, data_dict)
+    sides = [_version(context, data_dict[side])[0] for side in ("before", "after")]
+    packages = [model.Package.get(side.package_id) for side in sides]
+    urls = {str(each.id): str((each.extras or {}).get("dvc_repository") or "") for each in packages if each}
+    return file_diff.between(context, sides[0], sides[1], urls)
 
 
 def _version(context: Context, version_id: str) -> tuple[Version, Chain]:
