@@ -186,6 +186,17 @@ class Inside:
         from ckan.config.middleware import make_app
 
         self.app: Any = make_app(load_config(ini))
+        self.waited, self.requests, send = 0.0, 0, requests.Session.send
+
+        def timed(session: requests.Session, *arguments: Any, **options: Any) -> requests.Response:
+            begin = time.perf_counter()
+            try:
+                return send(session, *arguments, **options)
+            finally:
+                self.waited += time.perf_counter() - begin
+                self.requests += 1
+
+        requests.Session.send = timed  # type: ignore[method-assign]
 
     def serve(self) -> None:
         """Answer questions."""
@@ -224,11 +235,12 @@ class Inside:
         from ckan import model
         from ckan.plugins import toolkit as tk
 
-        begin = time.perf_counter()
+        begin, self.waited, self.requests = time.perf_counter(), 0.0, 0
         [report] = tk.get_action("mlops_mlflow_sync")(self._context(), {"server": server})["servers"]
         seconds = time.perf_counter() - begin
         model.Session.remove()
-        return {"seconds": seconds, "memory": _peak(), "report": report}
+        found = {"seconds": seconds, "memory": _peak(), "report": report}
+        return found | {"waited": self.waited, "requests": self.requests}
 
     def do_link(self, server: str) -> int:
         """Link a dataset with the newest thousand runs, one by one, as a person's script does; how many."""
@@ -424,7 +436,13 @@ def measure(runs: int, rounds: int, sizes: tuple[int, int], peer: Path | None) -
             if (full["report"]["runs"], full["report"]["model_versions"]) != (runs, VERSIONS):
                 raise RuntimeError(f"not everything was read: {full['report']}")
             times["full"].append(full["seconds"])
-            times["again"].append(statistics.median(portal.ask(do="sync", server="local")["seconds"] for _ in range(3)))
+            again = sorted((portal.ask(do="sync", server="local") for _ in range(5)), key=lambda each: each["seconds"])[
+                2
+            ]
+            times["again"].append(again["seconds"])
+            print(
+                f"again: {again['requests']} requests, {again['waited']:.3f} of {again['seconds']:.3f} s are MLflow's"
+            )
             if peer:
                 times["DataHub"].append(ingest(peer, uri, folder))
             shown = ", ".join(f"{name} {found[-1]:.2f} s" for name, found in times.items() if found)

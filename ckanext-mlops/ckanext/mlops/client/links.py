@@ -15,7 +15,7 @@ from ckanext.mlops.client.records import BadRecord
 from ckanext.mlops.client.spreadsheets import read_rows
 
 ALIASES = {"dataset": "id", "run": "target", "run_id": "target", "experiment": "target", "model": "target"}
-FIELDS = ("id", "server", "kind", "target", "relation", "version", "note")
+FIELDS = ("id", "server", "kind", "target", "relation", "version", "resource", "note")
 PAGE = 1000
 
 
@@ -29,6 +29,7 @@ class LinkRecord:
     kind: str = "run"
     relation: str = "used"
     version: str = ""
+    resource: str = ""
     note: str = ""
     place: str = ""
 

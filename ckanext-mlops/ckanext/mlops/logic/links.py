@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,6 +74,12 @@ def check_version(session: Session, package: model.Package, version_id: str | No
         version = session.get(Version, version_id)
         if version is None or version.package_id != package.id:
             raise tk.ValidationError({"version": [tk._("This dataset has no such version; see mlops_version_list.")]})
+
+
+def check_resource(session: Session, package: model.Package, resource_id: str | None) -> None:
+    """Refuses a resource that is none of the dataset's."""
+    if resource_id and resource_id not in _resource_names(session, {resource_id}, package.id):
+        raise tk.ValidationError({"resource": [tk._("This dataset has no such resource; see package_show.")]})
 
 
 def _experiment_target(session: Session, client: Reader, target: str) -> str:
@@ -168,6 +174,7 @@ def make(session: Session, package: model.Package, data: dict[str, Any], user: m
     :raises tk.ValidationError: an argument is wrong
     """
     check_version(session, package, data.get("version"))
+    check_resource(session, package, data.get("resource"))
     target = target_id(session, data["server"], data["kind"], data["target"])
     link, created = links.assert_link(
         session,
@@ -178,6 +185,7 @@ def make(session: Session, package: model.Package, data: dict[str, Any], user: m
         relation=data["relation"],
         user_id=user.id if user else None,
         version_id=data.get("version") or None,
+        resource_id=data.get("resource") or None,
         note=data["note"],
         now=utc_now(),
     )
@@ -200,6 +208,7 @@ def dictize(session: Session, found: Sequence[Link | LinkHint]) -> list[dict[str
     commits = _version_commits(
         session, {link.version_id for link in found if isinstance(link, Link) and link.version_id}
     )
+    resources = _resource_names(session, {link.resource_id for link in found if isinstance(link, Link)} - {None})
     names = {link.server for link in found}
     servers = Servers(names, facts.states(session, names), utc_now())
     results = []
@@ -207,6 +216,7 @@ def dictize(session: Session, found: Sequence[Link | LinkHint]) -> list[dict[str
         key = (link.server, link.target)
         answer = link_dict(link) if isinstance(link, Link) else hint_dict(link)
         answer["version_commit"] = commits.get(answer.get("version") or "")
+        answer["resource_name"] = resources.get(answer.get("resource") or "")
         experiment: Any = None
         copied: Any
         if link.kind == "run":
@@ -247,8 +257,20 @@ def _version_commits(session: Session, ids: set[str]) -> dict[str, str]:
     return {row.id: row.commit for row in session.execute(query)}
 
 
+def _resource_names(session: Session, ids: Collection[str | None], package_id: str = "") -> dict[str, str]:
+    """Names of resources that are not deleted, of one dataset or of any, by id."""
+    if not ids:
+        return {}
+    query = sa.select(model.Resource.id, model.Resource.name, model.Resource.url).where(
+        model.Resource.id.in_(list(ids)),
+        model.Resource.state == model.State.ACTIVE,
+        *((model.Resource.package_id == package_id,) if package_id else ()),
+    )
+    return {row.id: row.name or row.url or row.id for row in session.execute(query)}
+
+
 def for_activity(link: dict[str, Any]) -> dict[str, Any]:
     """What the activity stream keeps: the link, and a name for people."""
     named = link.get("run") or link.get("model") or link.get("experiment") or {}
-    kept = ("id", "server", "kind", "target", "relation", "note", "version", "origin")
+    kept = ("id", "server", "kind", "target", "relation", "note", "version", "resource", "origin")
     return {**{key: link[key] for key in kept}, "name": named.get("name") or link["target"]}

@@ -109,6 +109,7 @@ def link_dict(link: Link) -> dict[str, Any]:
         "id": link.id,
         "package_id": link.package_id,
         "version": link.version_id,
+        "resource": link.resource_id,
         "server": link.server,
         "kind": link.kind,
         "target": link.target,

@@ -71,13 +71,14 @@ def page_of_dataset(not_empty: Validator, unicode_safe: Validator, default: Vali
 
 
 @validator_args
-def link_list(ignore_missing: Validator, one_of: ValidatorFactory) -> Schema:
-    """A page of a dataset's links, of one kind and origin or of all."""
+def link_list(ignore_missing: Validator, unicode_safe: Validator, one_of: ValidatorFactory) -> Schema:
+    """A page of a dataset's links, of one kind, origin and resource or of all."""
     origins = ("asserted", "inferred", "declared")
     return {
         **page_of_dataset(),
         "kind": [ignore_missing, one_of(list(LINK_KINDS))],
         "origin": [ignore_missing, one_of(list(origins))],
+        "resource": [ignore_missing, unicode_safe],
     }
 
 
@@ -191,6 +192,7 @@ def link_create(
         "target": [not_empty, unicode_safe, at_most(MAX_TARGET)],
         "relation": [default("used"), one_of(list(RELATIONS))],
         "version": [ignore_missing, unicode_safe],
+        "resource": [ignore_missing, unicode_safe],
         "note": [default(""), unicode_safe, at_most(MAX_NOTE)],
     }
 
@@ -223,6 +225,7 @@ def link_update(
         "id": [not_empty, unicode_safe],
         "relation": [ignore_missing, one_of(list(RELATIONS))],
         "version": [ignore_missing, unicode_safe],
+        "resource": [ignore_missing, unicode_safe],
         "note": [ignore_missing, unicode_safe, at_most(MAX_NOTE)],
     }
 

@@ -51,17 +51,19 @@ def assert_link(
     version_id: str | None,
     note: str,
     now: datetime.datetime,
+    resource_id: str | None = None,
 ) -> tuple[Link, bool]:
     """A person says so. Returns the link and whether it is new.
 
-    A link that exists keeps its author and date, takes over ``version_id`` and ``note`` where they are given, and is a
-    person's from now on, with whatever evidence it had.
+    A link that exists keeps its author and date, takes over ``version_id``, ``resource_id`` and ``note`` where they are
+    given, and is a person's from now on, with whatever evidence it had.
     """
     key = link_id(package_id, server, kind, target, relation)
     statement = insert(Link).values(
         id=key,
         package_id=package_id,
         version_id=version_id,
+        resource_id=resource_id,
         server=server,
         kind=kind,
         target=target,
@@ -76,6 +78,7 @@ def assert_link(
     link = session.get_one(Link, key, populate_existing=True)
     if not created:
         link.version_id = version_id or link.version_id
+        link.resource_id = resource_id or link.resource_id
         link.note = note or link.note
         if link.origin != ASSERTED:
             link.origin, link.user_id = ASSERTED, user_id
@@ -83,13 +86,14 @@ def assert_link(
 
 
 def links_of(
-    session: Session, package_id: str, limit: int, offset: int, *, origin: str = "", kind: str = ""
+    session: Session, package_id: str, limit: int, offset: int, *, origin: str = "", kind: str = "", resource: str = ""
 ) -> tuple[int, list[Link]]:
-    """How many links a dataset has, of one origin and kind or of all, and a page of them, newest first."""
+    """How many links a dataset has, of one origin, kind and resource or of all, and a page of them, newest first."""
     where = sa.and_(
         Link.package_id == package_id,
         *((Link.origin == origin,) if origin else ()),
         *((Link.kind == kind,) if kind else ()),
+        *((Link.resource_id == resource,) if resource else ()),
     )
     count = session.scalar(sa.select(sa.func.count()).select_from(Link).where(where)) or 0
     query = sa.select(Link).where(where).order_by(Link.created.desc(), Link.id).limit(limit).offset(offset)

@@ -268,7 +268,7 @@ class LoggedModel(tk.BaseModel):
 
 
 class Link(tk.BaseModel):
-    """A dataset (optionally one version) tied to something of MLflow, and why that is believed.
+    """A dataset (optionally one version or resource) tied to something of MLflow, and why that is believed.
 
     ``target`` is the id of an ``experiment``, ``run`` or ``logged_model`` on ``server``, the name of a
     ``registered_model``, or ``NAME/VERSION`` of a ``model_version``. One link exists per (package, server, kind,
@@ -285,6 +285,7 @@ class Link(tk.BaseModel):
     id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
     package_id: Mapped[str] = mapped_column(sa.UnicodeText)
     version_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
+    resource_id: Mapped[str | None] = mapped_column(sa.UnicodeText)
     server: Mapped[str] = mapped_column(sa.UnicodeText)
     kind: Mapped[str] = mapped_column(sa.UnicodeText)
     target: Mapped[str] = mapped_column(sa.UnicodeText)

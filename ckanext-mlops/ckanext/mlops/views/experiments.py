@@ -43,7 +43,7 @@ def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
 def link(id: str) -> Answer | str | tuple[str, int]:  # noqa: A002
     """Make a link; the form again, with what is wrong, where it cannot be made."""
     package = _dataset(id)
-    fields = ("server", "kind", "target", "relation", "version", "note")
+    fields = ("server", "kind", "target", "relation", "version", "resource", "note")
     data = {key: request.form.get(key, "").strip() for key in fields}
     try:
         made = tk.get_action("mlops_link_create")({}, {"id": package["id"], **data})

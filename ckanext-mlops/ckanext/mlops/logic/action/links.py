@@ -11,7 +11,15 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops import activity
 from ckanext.mlops.logic import schema
-from ckanext.mlops.logic.links import check_version, declared_links, dictize, for_activity, make, package_of
+from ckanext.mlops.logic.links import (
+    check_resource,
+    check_version,
+    declared_links,
+    dictize,
+    for_activity,
+    make,
+    package_of,
+)
 from ckanext.mlops.model import Link, link_hints, links
 from ckanext.mlops.model.tables import utc_now
 
@@ -20,9 +28,9 @@ from ckanext.mlops.model.tables import utc_now
 def mlops_link_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Link a dataset to an experiment, run or model of MLflow, and copy its facts.
 
-    Doing it again is the same link: a ``note`` or ``version`` that is given replaces the one before. The experiment's
-    newest 500 runs are copied at once, the rest by the next ``mlops_mlflow_sync``. When the MLflow server does not
-    answer, the link is made all the same if facts of the target were copied before.
+    Doing it again is the same link: a ``note``, ``version`` or ``resource`` that is given replaces the one before.
+    The experiment's newest 500 runs are copied at once, the rest by the next ``mlops_mlflow_sync``. When the MLflow
+    server does not answer, the link is made all the same if facts of the target were copied before.
 
     You must be authorized to edit the dataset. Whoever may see the dataset sees the copied facts.
 
@@ -41,6 +49,8 @@ def mlops_link_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :type relation: string
     :param version: id of the dataset's version, see ``mlops_version_list`` (optional)
     :type version: string
+    :param resource: id of the one resource of the dataset that it is about (optional)
+    :type resource: string
     :param note: for people, at most 2,000 characters (optional)
     :type note: string
 
@@ -110,9 +120,9 @@ def mlops_link_create_many(context: Context, data_dict: DataDict) -> dict[str, A
 
 @tk.validate_action_data(schema.link_update)
 def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
-    """Correct a link: its relation, the dataset's version, its note. What is not given stays; empty text clears.
+    """Correct a link: its relation, the dataset's version or resource, its note.
 
-    The link is yours from then on, whatever found it: no sync and no harvest changes it again.
+    What is not given stays; empty text clears. The link is yours from then on, whatever found it: no sync and no harvest changes it again.
 
     You must be authorized to edit the dataset.
 
@@ -122,6 +132,8 @@ def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :type relation: string
     :param version: id of the dataset's version (optional)
     :type version: string
+    :param resource: id of a resource of the dataset (optional)
+    :type resource: string
     :param note: for people (optional)
     :type note: string
 
@@ -138,6 +150,7 @@ def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
     link = _link(session, data_dict["id"])
     package = package_of(link.package_id)
     check_version(session, package, data_dict.get("version"))
+    check_resource(session, package, data_dict.get("resource"))
     user, now = model.User.get(context.get("user")), utc_now()
     user_id = user.id if user else None
     relation = data_dict.get("relation") or link.relation
@@ -155,6 +168,7 @@ def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
                 relation=relation,
                 user_id=user_id,
                 version_id=link.version_id,
+                resource_id=link.resource_id,
                 note=link.note,
                 now=now,
             )[0],
@@ -166,6 +180,8 @@ def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
         link.origin, link.user_id = links.ASSERTED, user_id
     if "version" in data_dict:
         link.version_id = data_dict["version"] or None
+    if "resource" in data_dict:
+        link.resource_id = data_dict["resource"] or None
     if "note" in data_dict:
         link.note = data_dict["note"]
     session.flush()
@@ -217,13 +233,16 @@ def mlops_link_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :type kind: string
     :param origin: only links of that origin (optional)
     :type origin: string
+    :param resource: only links that are about that resource, an id (optional)
+    :type resource: string
     :param limit: links in the answer (optional, default: ``100``, at most ``1000``)
     :type limit: integer
     :param offset: links to skip (optional, default: ``0``)
     :type offset: integer
 
     :returns: ``count`` of all links and ``results``; a result has the link's own fields and ``page`` (its address in
-        MLflow), ``facts_at``, ``stale``, ``version_commit``, ``experiment``, and either ``run`` or ``runs`` (the newest
+        MLflow), ``facts_at``, ``stale``, ``version_commit``,
+        ``resource_name``, ``experiment``, and either ``run`` or ``runs`` (the newest
         20 of the experiment) with ``run_count``
     :rtype: dictionary
 
@@ -236,11 +255,18 @@ def mlops_link_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     package = package_of(data_dict["id"])
     limit, offset = data_dict["limit"], data_dict["offset"]
     kind, origin = data_dict.get("kind") or "", data_dict.get("origin") or ""
-    wanted = origin in ("", links.DECLARED) and kind in ("", "experiment")
+    resource = data_dict.get("resource") or ""
+    wanted = origin in ("", links.DECLARED) and kind in ("", "experiment") and not resource
     declared = declared_links(session, package) if wanted else []
     shown = declared[offset : offset + limit]
     count, stored = links.links_of(
-        session, package.id, limit - len(shown), max(0, offset - len(declared)), origin=origin, kind=kind
+        session,
+        package.id,
+        limit - len(shown),
+        max(0, offset - len(declared)),
+        origin=origin,
+        kind=kind,
+        resource=resource,
     )
     return {"count": count + len(declared), "results": dictize(session, [*shown, *stored])}
 
