@@ -54,7 +54,8 @@ class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
 
     def after_dataset_create(self, context: Context, pkg_dict: dict[str, Any]) -> None:
         """Keep the lineage index, in the transaction that creates the dataset."""
-        lineage.sync_asserted(pkg_dict)
+        if lineage.derived_from(pkg_dict):
+            lineage.sync_asserted(pkg_dict)
         lineage_index.sync_given(pkg_dict)
         if registration.VERSION in context:
             registration.keep_version(context["session"](), pkg_dict, context[registration.VERSION])  # type: ignore[literal-required]

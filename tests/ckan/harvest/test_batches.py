@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from ckan import model
+from ckan import logic, model
 from ckan import plugins as p
 from ckan.lib import search
 from ckan.plugins import core
@@ -17,7 +17,7 @@ from ckanext.activity.model import Activity
 from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestObjectError
 
-from ckanext.mlops.harvesting import apply, batches, memory
+from ckanext.mlops.harvesting import apply, batches, creating, memory
 
 
 def pipeline(stages: int) -> tuple[str, str]:
@@ -74,11 +74,16 @@ def state_of(package_id: str) -> Any:
             model.Member.table_id == package_id
         )
     ).all()
-    return without(shown, *TIMES), document, stream, [tuple(row) for row in members]
+    views = [without(helpers.call_action("resource_view_list", id=each["id"]), *TIMES) for each in shown["resources"]]
+    return without(shown, *TIMES), document, stream, (sorted(tuple(row) for row in members), views)
 
 
+@pytest.mark.ckan_config("ckan.views.default_views", "mlops_lineage_view")
 def test_a_batch_writes_what_ckan_writes_one_by_one(repo: Any, source: Any, harvest: Any) -> None:
-    source(repo.path)
+    for name in ("vision", "speech"):
+        helpers.call_action("group_create", {"user": "root", "ignore_auth": True}, name=name, title=name.title())
+    source(repo.path, tags_added=["training", "a tag"], groups_added=["vision", "speech"])
+    assert creating.possible()
     harvest()
     contents = model.Session.scalars(sa.select(HarvestObject.content).where(HarvestObject.current)).all()
     packages = [apply._filled(memory.dataset_of(content).package) for content in contents]
@@ -96,8 +101,40 @@ def test_a_batch_writes_what_ckan_writes_one_by_one(repo: Any, source: Any, harv
         assert shown == alone[0]
         assert stream == alone[2]
         assert members == alone[3]
+        assert any(members[1])
         kept = {key for key in alone[1] if not key.startswith(("mlops", "vocab_", "num_")) and key != "text"}
         assert {key: document.get(key) for key in kept} == {key: alone[1][key] for key in kept}
+
+
+class Chaining(p.SingletonPlugin):
+    """An extension that has its own mind about new datasets."""
+
+    p.implements(p.IActions)
+
+    def get_actions(self) -> Any:
+        @tk.chained_action
+        def package_create(next_action: Any, context: Any, data_dict: Any) -> Any:
+            return next_action(context, {**data_dict, "version": "chained"})
+
+        return {"package_create": package_create}
+
+
+def test_an_extension_that_chains_the_action_is_asked(
+    repo: Any, source: Any, harvest: Any, show: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chaining = Chaining()
+    chaining.name = "chaining"
+    monkeypatch.setitem(core._PLUGINS_SERVICE, "chaining", chaining)
+    logic.clear_actions_cache()
+    try:
+        assert not creating.possible()
+        source(repo.path)
+        harvest()
+        train = show("titanic-train")
+        assert train["version"] == "chained"
+        assert [each[0] for each in activities()[train["id"]]] == ["new package"]
+    finally:
+        logic.clear_actions_cache()
 
 
 def test_an_update_in_a_batch_writes_what_ckan_writes(repo: Any, source: Any, harvest: Any, show: Any) -> None:

@@ -28,7 +28,7 @@ from ckanext.mlops.catalog.plan import Change
 from ckanext.mlops.catalog.weburl import import_uri
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.harvesting import memory
+from ckanext.mlops.harvesting import creating, memory
 from ckanext.mlops.logic import deferred
 from ckanext.mlops.model import hashes, lineage, versions
 from ckanext.mlops.model.tables import Version
@@ -55,12 +55,14 @@ class Applied:
     """What was done to a dataset: ``written`` is False when it was as it should be already.
 
     :param known: whether a harvest had written the dataset before
+    :param new: whether its entry of the activity stream is to be noted: :func:`creating.note_activities`
     """
 
     package_id: str
     written: bool
     conflicts: tuple[ownership.Conflict, ...] = ()
     known: bool = True
+    new: bool = False
 
 
 @dataclass
@@ -129,10 +131,10 @@ def apply(objects: Sequence[HarvestObject], user: str) -> dict[str, Applied]:
             item.refs = refs.get(item.package_id, {})
         _write_rows(session, work)
         _mark(session, work)
-        taken = _names(session, work)
+        _create(session, [item for item in work if item.portal is None], user)
     for item in work:
         with _Blamed(item):
-            done[str(item.object.id)] = _write(session, item, user, taken)
+            done[str(item.object.id)] = _write(session, item, user)
     return done
 
 
@@ -173,16 +175,22 @@ class _Blamed:
             raise Failed(self.object_id) from error
 
 
-def _write(session: Session, item: _Item, user: str, taken: set[str]) -> Applied:
-    package = item.merged
-    known = item.before is not None
-    if item.portal is None:
-        package = _filled(package)
-        package["name"] = _free_name(item.dataset, taken)
-        tk.get_action("package_create")(_context(user), package)
-    elif not update(session, package, item.portal, user):
-        return Applied(item.package_id, written=False, conflicts=tuple(item.conflicts), known=known)
-    return Applied(item.package_id, written=True, conflicts=tuple(item.conflicts), known=known)
+def _create(session: Session, items: Sequence[_Item], user: str) -> None:
+    taken = _names(session, items)
+    packages = [_filled(item.merged) | {"name": _free_name(item.dataset, taken)} for item in items]
+    of = {item.package_id: item for item in items}
+    if creating.possible():
+        creating.create(session, packages, user, lambda package_id: _Blamed(of[package_id]))
+        return
+    for item, package in zip(items, packages, strict=True):
+        with _Blamed(item):
+            tk.get_action("package_create")(_context(user), package)
+
+
+def _write(session: Session, item: _Item, user: str) -> Applied:
+    written = item.portal is None or update(session, item.merged, item.portal, user)
+    new = item.portal is None and creating.possible()
+    return Applied(item.package_id, written, tuple(item.conflicts), known=item.before is not None, new=new)
 
 
 def update(session: Session, package: Mapping[str, Any], portal: Mapping[str, Any], user: str) -> bool:

@@ -26,7 +26,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 
 from ckanext.mlops.catalog.text import line
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.harvesting import creating
 from ckanext.mlops.harvesting.apply import Applied, Failed, apply
+from ckanext.mlops.logic import shown
 from ckanext.mlops.model import hashes
 from ckanext.mlops.search import together
 
@@ -175,7 +177,10 @@ def _together(ids: Sequence[str], user: str, first: str | None) -> dict[str, App
     wanted = sa.and_(HarvestObject.id.in_(ids), sa.or_(HarvestObject.state.in_(OPEN), HarvestObject.id == first))
     objects = session.scalars(sa.select(HarvestObject).where(wanted).order_by(HarvestObject.id).with_for_update()).all()
     done = apply(objects, user)
-    together.index_together([each.package_id for each in done.values() if each.written])
+    datasets = shown.datasets(session, [each.package_id for each in done.values() if each.written])
+    new = {each.package_id for each in done.values() if each.new}
+    creating.note_activities(session, {key: each for key, each in datasets.items() if key in new}, user)
+    together.index_shown(datasets)
     for each in objects:
         if each.id != first:
             _finish(each, done[str(each.id)], began)

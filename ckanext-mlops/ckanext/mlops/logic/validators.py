@@ -208,11 +208,11 @@ def source_dataset(key: FlattenKey, data: FlattenDataDict, errors: FlattenErrorD
     if url:
         errors[key].append(tk._("Give either a dataset or the address of an outside source, not both"))
         raise tk.StopOnError
-    found = _visible_dataset(dataset, context)
-    if found is None and not _is_id(dataset):
+    found = dataset if _is_id(dataset) else _visible_dataset(dataset, context)
+    if found is None:
         errors[key].append(tk._("There is no dataset of that name that you may see"))
         raise tk.StopOnError
-    data[key] = found or dataset
+    data[key] = found
     if found and data.get(("id",)) == found:
         errors[key].append(tk._("A dataset is not made from itself"))
         raise tk.StopOnError

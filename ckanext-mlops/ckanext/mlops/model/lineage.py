@@ -224,7 +224,7 @@ def _sync_asserted(session: Session, dataset_id: str, entries: Iterable[Mapping[
             edges.append({"upstream_dataset": upstream, "upstream_label": label})
         elif uri and not entry.get("dataset"):
             edges.append({"upstream_uri": uri, "upstream_label": label})
-    kept = _store(session, {dataset_id: edges}, ASSERTED)
+    kept = _store(session, {dataset_id: edges}, ASSERTED) if edges else ()
     session.execute(
         sa.delete(Edge).where(
             Edge.downstream_dataset == dataset_id, Edge.origin == ASSERTED, Edge.id != sa.all_(texts(kept))

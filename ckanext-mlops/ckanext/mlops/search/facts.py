@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.tables import flatten
 from ckanext.mlops.model import run_links
+from ckanext.mlops.model.lineage import texts
 from ckanext.mlops.model.tables import Experiment, Link, RegisteredModel, Version
 from ckanext.mlops.model.transfers import Content
 
@@ -48,58 +53,105 @@ class Facts:
     committed: str = ""
 
 
+_AHEAD: ContextVar[Mapping[str, Facts]] = ContextVar("mlops_facts", default={})  # noqa: B039  never changed in place
+
+
+@contextlib.contextmanager
+def read_ahead(session: Session, package_ids: Collection[str]) -> Iterator[None]:
+    """Read the facts of many datasets at once; :func:`facts` has them inside of the block."""
+    token = _AHEAD.set(_read(session, package_ids))
+    try:
+        yield
+    finally:
+        _AHEAD.reset(token)
+
+
 def facts(session: Session, package_id: str) -> Facts:
-    """A few statements; bounded by :data:`MAX_VERSIONS` versions."""
-    result = Facts()
+    """A few statements, or none inside of :func:`read_ahead`; bounded by :data:`MAX_VERSIONS` versions."""
+    known = _AHEAD.get().get(package_id)
+    return known if known is not None else _read(session, [package_id])[package_id]
+
+
+def _read(session: Session, package_ids: Collection[str]) -> dict[str, Facts]:
+    """The facts of each dataset; as many statements for one as for many."""
+    found = {each: Facts() for each in package_ids}
+    if found:
+        _of_versions(session, found)
+        _of_links(session, found)
+        _of_columns(session, found)
+        _of_models(session, found)
+    return found
+
+
+def _of_versions(session: Session, found: Mapping[str, Facts]) -> None:
     hashes = sa.func.jsonb_path_query_array(Version.facts, sa.cast("$.outs[*].hash", sa.dialects.postgresql.JSONPATH))
     current = sa.case((Version.current, Version.facts), else_=None)
-    rows = session.execute(
-        sa.select(Version.commit, Version.committed, Version.refs, hashes.label("hashes"), current.label("facts"))
-        .where(Version.package_id == package_id)
-        .order_by(Version.committed.desc().nulls_last(), Version.position.desc())
-        .limit(MAX_VERSIONS)
-    ).all()
-    refs, commits, contents = dict[str, None](), dict[str, None](), dict[str, None]()
-    for row in rows:
-        refs |= dict.fromkeys(ref["name"] for ref in row.refs if ref.get("kind") != "commit")
-        commits |= dict.fromkeys((row.commit, *(ref["commit"] for ref in row.refs)))
-        contents |= dict.fromkeys(str(each) for each in row.hashes or () if each)
-        if row.facts:
-            _current(result, row.facts)
-    result.refs, result.commits, result.hashes = list(refs), list(commits), list(contents)
-    if rows and rows[0].committed:
-        result.committed = rows[0].committed.isoformat(timespec="seconds") + "Z"
-    links = session.execute(
-        sa.select(Link.kind, Link.target, Experiment.name)
-        .outerjoin(
-            Experiment,
-            sa.and_(
-                Link.kind == "experiment", Experiment.server == Link.server, Experiment.experiment_id == Link.target
-            ),
-        )
-        .where(Link.package_id == package_id)
-        .limit(MAX_VERSIONS)
+    newest = (Version.committed.desc().nulls_last(), Version.position.desc())
+    rank = sa.func.row_number().over(partition_by=Version.package_id, order_by=newest).label("rank")
+    columns = (Version.package_id, Version.commit, Version.committed, Version.refs)
+    ranked = (
+        sa.select(*columns, hashes.label("hashes"), current.label("facts"), rank)
+        .where(Version.package_id == sa.any_(texts(found)))
+        .subquery()
     )
-    for row in links:
+    rows = session.execute(sa.select(ranked).where(ranked.c.rank <= MAX_VERSIONS).order_by("package_id", "rank"))
+    for package_id, versions in groupby(rows, key=lambda row: row.package_id):
+        refs, commits, contents = dict[str, None](), dict[str, None](), dict[str, None]()
+        result = found[package_id]
+        for row in versions:
+            refs |= dict.fromkeys(ref["name"] for ref in row.refs if ref.get("kind") != "commit")
+            commits |= dict.fromkeys((row.commit, *(ref["commit"] for ref in row.refs)))
+            contents |= dict.fromkeys(str(each) for each in row.hashes or () if each)
+            if row.facts:
+                _current(result, row.facts)
+            if row.rank == 1 and row.committed:
+                result.committed = row.committed.isoformat(timespec="seconds") + "Z"
+        result.refs, result.commits, result.hashes = list(refs), list(commits), list(contents)
+
+
+def _of_links(session: Session, found: Mapping[str, Facts]) -> None:
+    experiment = sa.and_(
+        Link.kind == "experiment", Experiment.server == Link.server, Experiment.experiment_id == Link.target
+    )
+    rank = sa.func.row_number().over(partition_by=Link.package_id, order_by=Link.id).label("rank")
+    ranked = (
+        sa.select(Link.package_id, Link.kind, Link.target, Experiment.name, rank)
+        .outerjoin(Experiment, experiment)
+        .where(Link.package_id == sa.any_(texts(found)))
+        .subquery()
+    )
+    for row in session.execute(sa.select(ranked).where(ranked.c.rank <= MAX_VERSIONS).order_by("package_id", "rank")):
         if row.kind == "run":
-            result.runs.append(row.target)
+            found[row.package_id].runs.append(row.target)
         elif row.name:
-            result.experiments.append(row.name)
-    result.columns = _columns(session, package_id, result.hashes)
-    for server, name, _ in run_links.models(session, [package_id]):
-        result.models.append(name)
-        model = session.get(RegisteredModel, (server, name))
-        result.aliases += list((model.facts.get("aliases") or {}) if model else ())
-    return result
+            found[row.package_id].experiments.append(row.name)
 
 
-def _columns(session: Session, package_id: str, hashes: list[str]) -> list[str]:
-    """Names of the columns of its tables, of whatever version a worker looked at."""
+def _of_columns(session: Session, found: Mapping[str, Facts]) -> None:
+    """Names of the columns of their tables, of whatever version a worker looked at."""
     names = sa.func.jsonb_path_query(Content.profile, sa.cast("$.columns[*].name", sa.dialects.postgresql.JSONPATH))
-    found = session.scalars(
-        sa.select(names.op("#>>")("{}")).where(Content.package_id == package_id, Content.hash.in_(hashes)).distinct()
+    rows = session.execute(
+        sa.select(Content.package_id, Content.hash, names.op("#>>")("{}").label("name"))
+        .where(Content.package_id == sa.any_(texts(found)))
+        .distinct()
     )
-    return sorted(found)[:MAX_PARAMS]
+    columns: dict[str, set[str]] = {}
+    for row in rows:
+        if row.hash in found[row.package_id].hashes:
+            columns.setdefault(row.package_id, set()).add(row.name)
+    for package_id, each in columns.items():
+        found[package_id].columns = sorted(each)[:MAX_PARAMS]
+
+
+def _of_models(session: Session, found: Mapping[str, Facts]) -> None:
+    tied = sorted(run_links.models(session, list(found)))
+    keys = {(server, name) for server, name, _ in tied}
+    wanted = sa.tuple_(RegisteredModel.server, RegisteredModel.name).in_(list(keys))
+    models = session.scalars(sa.select(RegisteredModel).where(wanted)).all() if keys else ()
+    aliases = {(each.server, each.name): list(each.facts.get("aliases") or ()) for each in models}
+    for server, name, package_id in tied:
+        found[package_id].models.append(name)
+        found[package_id].aliases += aliases.get((server, name), [])
 
 
 def _current(result: Facts, stage: dict[str, Any]) -> None:

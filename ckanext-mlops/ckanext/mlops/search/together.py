@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pysolr  # type: ignore[import-untyped]
-from ckan import logic
+from ckan import model
 from ckan.lib.search import index as ckan_index
 from ckan.lib.search import index_for
 from ckan.plugins import toolkit as tk
 
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.logic import shown
+from ckanext.mlops.search import facts
 
 _collecting = threading.Lock()
 
@@ -25,15 +27,21 @@ class NotIndexed(MlopsError):
     """The search index refuses datasets."""
 
 
-def index_together(package_ids: Iterable[str]) -> None:
+def index_together(package_ids: Collection[str]) -> None:
     """Bring the datasets' entries up to date, from what the session's transaction holds.
 
     :raises IndexAway: nothing that was sent is seen
     :raises NotIndexed: Solr refuses one of them, and with it all
     """
+    index_shown(shown.datasets(model.Session(), package_ids))
+
+
+def index_shown(datasets: Mapping[str, shown.Shown]) -> None:
+    """:func:`index_together` of datasets that were read already: id → how CKAN shows it."""
     solr = ckan_index.make_connection()
     try:
-        documents = [document for each in package_ids for document in _documents(each, solr)]
+        with facts.read_ahead(model.Session(), datasets):
+            documents = [document for each in datasets.values() for document in _documents(each, solr)]
         if documents:
             solr.add(docs=documents, commit=bool(tk.config.get("ckan.search.solr_commit")))
     except pysolr.SolrError as error:
@@ -47,7 +55,7 @@ def index_together(package_ids: Iterable[str]) -> None:
         solr.get_session().close()
 
 
-def _documents(package_id: str, solr: pysolr.Solr) -> list[dict[str, Any]]:
+def _documents(dataset: shown.Shown, solr: pysolr.Solr) -> list[dict[str, Any]]:
     """What CKAN would send to Solr. It has no function that says so: its connection is stood in for."""
     found: list[dict[str, Any]] = []
     thread, connect = threading.get_ident(), ckan_index.make_connection
@@ -59,13 +67,12 @@ def _documents(package_id: str, solr: pysolr.Solr) -> list[dict[str, Any]]:
         def delete(self, **query: Any) -> None:  # of a dataset in the state "deleted"
             solr.delete(**query)
 
-    default, custom = logic.package_show_default_and_custom_schemas({"ignore_auth": True}, package_id)
     with _collecting:
         ckan_index.make_connection = lambda *given, **options: (
             Collector() if threading.get_ident() == thread else connect(*given, **options)
         )
         try:
-            index_for("Package").insert_dict(dict(default, with_custom_schema=custom))
+            index_for("Package").insert_dict(dict(dataset.default, with_custom_schema=dataset.custom))
         finally:
             ckan_index.make_connection = connect
     return found
