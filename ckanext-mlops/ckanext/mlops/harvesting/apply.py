@@ -19,7 +19,6 @@ from ckan.lib import helpers
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from ckanext.harvest.model import HarvestObject, HarvestObjectExtra, HarvestSource
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog import ownership, undo
@@ -31,7 +30,6 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import creating, memory
 from ckanext.mlops.logic import deferred
 from ckanext.mlops.model import hashes, lineage, versions
-from ckanext.mlops.model.tables import Version
 
 _COLUMNS = ("url", "name", "description", "format", "mimetype", "hash", "size")
 _NULLABLE = ("name", "mimetype", "size")
@@ -202,45 +200,6 @@ def update(session: Session, package: Mapping[str, Any], portal: Mapping[str, An
     filled.pop("metadata_modified", None)
     deferred.package_update(session, _context(user), filled)
     return True
-
-
-def refs_digest(session: Session, object_id: str) -> str:
-    """What a harvest object remembers of the branches and tags that its dataset's versions show."""
-    extra = HarvestObjectExtra
-    return (
-        session.scalar(sa.select(extra.value).where(extra.harvest_object_id == object_id, extra.key == memory.REFS))
-        or ""
-    )
-
-
-def refresh_refs(session: Session, objects: Mapping[str, str], moved: Mapping[str, tuple[dict[str, Any], str]]) -> None:
-    """Note that branches and tags moved over datasets that did not change. The caller commits.
-
-    :param objects: guid → harvest object id
-    :param moved: guid → (version id → refs, new digest of them)
-    """
-    rows = [{"id": key, "refs": refs} for each, _ in moved.values() for key, refs in each.items()]
-    marks = [{"id": objects[guid], "refs": digest} for guid, (_, digest) in moved.items()]
-    if not marks:
-        return
-    # One statement for all of them: a commit moves the branch of every dataset that it leaves alone.
-    new = _table(rows, sa.column("refs", JSONB))
-    session.execute(
-        sa.update(Version).where(Version.id == new.c.id).values(refs=new.c.refs), execution_options=_UNSYNCHRONIZED
-    )
-    new = _table(marks, sa.column("refs", sa.UnicodeText))
-    session.execute(
-        sa.update(HarvestObjectExtra)
-        .where(HarvestObjectExtra.harvest_object_id == new.c.id, HarvestObjectExtra.key == memory.REFS)
-        .values(value=new.c.refs),
-        execution_options=_UNSYNCHRONIZED,
-    )
-
-
-def _table(rows: list[dict[str, Any]], column: sa.ColumnClause[Any]) -> Any:
-    """Rows with an ``id`` and one more column, as a table of a statement."""
-    function = sa.func.jsonb_to_recordset(sa.literal(rows, JSONB))
-    return function.table_valued(sa.column("id", sa.UnicodeText), column).render_derived(with_types=True)
 
 
 def _context(user: str) -> Context:

@@ -16,7 +16,7 @@ from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.harvesting import batches
+from ckanext.mlops.harvesting import batches, refs
 
 HELD = "HELD"
 
@@ -53,6 +53,7 @@ def release(job_id: str) -> int:
     for state, chosen in (("WAITING", first), (batches.PLANNED, ids[len(first) :])):
         session.execute(sa.update(HarvestObject).where(HarvestObject.id.in_(chosen)).values(state=state))
     job.status, job.finished = "Running", None
+    refs.release(session, job_id)
     session.commit()
     publisher = queue.get_fetch_publisher()
     for object_id in first:

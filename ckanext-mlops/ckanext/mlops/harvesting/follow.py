@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog import problems
 from ckanext.mlops.catalog.plan import Plan
 from ckanext.mlops.catalog.text import line
-from ckanext.mlops.harvesting.memory import Memory
-from ckanext.mlops.model import Version, plans
+from ckanext.mlops.model import plans
 
 if TYPE_CHECKING:
     from ckanext.mlops.harvesting.gather import Prepared
@@ -51,26 +49,6 @@ def planned(session: Session, job_id: str, source_id: str, prepared: Prepared) -
     """Keep the figures of a harvest's plan, with the plan. The caller commits."""
     plans.forget_lost(session, source_id)
     plans.write(session, job_id, source_id, state="planned", progress="", facts=facts(prepared))
-
-
-def moved(session: Session, job_id: str, remembered: Memory, now: Mapping[str, tuple[dict[str, Any], str]]) -> None:
-    """Keep which branches and tags moved over datasets that did not change: guid → harvest object, refs and their
-    digest before, digest now. The caller commits."""
-    row = plans.get(session, job_id)
-    if row is None or not now:
-        return
-    ids = [version for refs, _ in now.values() for version in refs]
-    before = dict(session.execute(sa.select(Version.id, Version.refs).where(Version.id.in_(ids))).tuples().all())
-    kept = {
-        guid: [
-            remembered.objects[guid],
-            {version: before.get(version, []) for version in refs},
-            remembered.known[guid].refs_digest,
-            digest,
-        ]
-        for guid, (refs, digest) in now.items()
-    }
-    plans.write(session, job_id, row.source_id, facts={"moved": kept})
 
 
 def facts(prepared: Prepared) -> dict[str, Any]:

@@ -30,19 +30,18 @@ from ckanext.mlops.core.mirror import Mirror, update_mirror
 from ckanext.mlops.core.records import Problem, Repository, Snapshot
 from ckanext.mlops.core.repository import Selection, read_repository
 from ckanext.mlops.harvesting import (
-    apply,
     approval,
     batches,
     follow,
     memory,
     pushes,
+    refs,
     repositories,
     settled,
     source_config,
     triggers,
 )
 from ckanext.mlops.harvesting.source_config import ConfigError, SourceConfig
-from ckanext.mlops.model import revisions as revision_store
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str], None]
@@ -358,18 +357,20 @@ def _store(session: Session, job: HarvestJob, prepared: Prepared, *, held: bool)
         )
     follow.planned(session, str(job.id), str(job.source_id), prepared)
     if prepared.reading is not None:
-        _note(session, str(job.id), str(job.source_id), prepared, prepared.reading)
+        _note(session, str(job.id), str(job.source_id), prepared, prepared.reading, held=held and bool(rows))
     session.commit()
     return [str(row["id"]) for row in rows[:sent]]
 
 
-def _note(session: Session, job_id: str, source_id: str, prepared: Prepared, reading: Reading) -> None:
+def _note(session: Session, job_id: str, source_id: str, prepared: Prepared, reading: Reading, *, held: bool) -> None:
     """What is known of the source now, beside its datasets."""
     moved = {change.guid: (change.refs, change.refs_digest) for change in prepared.plan.changes if change.refs}
-    follow.moved(session, job_id, prepared.remembered, moved)
-    apply.refresh_refs(session, prepared.remembered.objects, moved)
     repository = naming.repository_slug(reading.repository.url)
-    revision_store.store(session, source_id, repository, history.revisions(reading.snapshots))
+    revisions = history.revisions(reading.snapshots)
+    if held:
+        refs.keep(session, job_id, source_id, moved, repository, revisions)
+    else:
+        refs.write(session, job_id, source_id, prepared.remembered, moved, repository, revisions)
     if reading.unread:
         settled.forget(session, source_id)
         return

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog import undo
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.harvesting import apply, batches, memory, settled
+from ckanext.mlops.harvesting import apply, batches, memory, refs, settled
 from ckanext.mlops.model import Edge, Link, Version, hashes, lineage, plans, versions
 from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.search import together
@@ -262,7 +262,7 @@ def _refs_in_the_way(session: Session, job_id: str) -> dict[str, str]:
     moved = (row.facts.get("moved") or {}) if row is not None else {}
     refused = {}
     for guid, (object_id, _, _, after) in moved.items():
-        if apply.refs_digest(session, object_id) != after:
+        if refs.digest_of(session, object_id) != after:
             refused[guid] = "its branches and tags moved since"
     return refused
 
@@ -271,8 +271,8 @@ def _refs_back(session: Session, job_id: str) -> None:
     """Branches and tags of the datasets that did not change otherwise."""
     row = plans.get(session, job_id)
     moved = (row.facts.get("moved") or {}) if row is not None else {}
-    mine = {guid: each for guid, each in moved.items() if apply.refs_digest(session, each[0]) == each[3]}
-    apply.refresh_refs(
+    mine = {guid: each for guid, each in moved.items() if refs.digest_of(session, each[0]) == each[3]}
+    refs.refresh(
         session,
         {guid: each[0] for guid, each in mine.items()},
         {guid: (each[1], each[2]) for guid, each in mine.items()},

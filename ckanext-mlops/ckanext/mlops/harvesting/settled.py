@@ -131,6 +131,11 @@ def _digest(value: Any) -> str:
 def _program() -> str:
     """Digest of the source of reader and planner: another release plans anew."""
     digest = hashlib.sha256(reader_version())
-    for path in sorted(Path(__file__).parent.joinpath("catalog").glob("*.py")):
+    for path in program_files():
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def program_files() -> list[Path]:
+    """The source of the planner; the reader's is :func:`reader_version`."""
+    return sorted(Path(__file__).parents[1].joinpath("catalog").glob("*.py"))

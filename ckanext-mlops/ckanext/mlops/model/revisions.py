@@ -41,6 +41,14 @@ def of_repository(session: Session, repository: str) -> list[Revision]:
     )
 
 
+def heads(session: Session, start: str, limit: int) -> list[tuple[str, str]]:
+    """(repository, name) of the branches and tags that are at a commit which begins so."""
+    query = sa.select(Revision.repository, Revision.name).where(
+        Revision.kind.in_(("branch", "tag")), Revision.commit.startswith(start, autoescape=True)
+    )
+    return list(session.execute(query.distinct().order_by(Revision.repository, Revision.name).limit(limit)).tuples())
+
+
 def delete_of_source(session: Session, source_id: str) -> None:
     """Forget the revisions of a source."""
     session.execute(sa.delete(Revision).where(Revision.source_id == source_id), execution_options=_UNSYNCHRONIZED)

@@ -55,12 +55,14 @@ class Parsed:
     :param filters: Solr filter queries, all of which must hold
     :param sort: Solr's ``sort`` that the query asks for: best first, where it compares a metric; else ``""``
     :param numbers: names that were compared, in order
+    :param commits: beginnings of commits, with the places of their filters: branches that are there now may be meant
     """
 
     text: str
     filters: tuple[str, ...] = ()
     sort: str = ""
     numbers: tuple[str, ...] = ()
+    commits: tuple[tuple[int, str], ...] = ()
 
 
 def parse(query: str) -> Parsed:
@@ -70,6 +72,7 @@ def parse(query: str) -> Parsed:
     filters: list[str] = []
     sort: list[str] = []
     numbers: list[str] = []
+    commits: list[tuple[int, str]] = []
 
     def term(match: re.Match[str]) -> str:
         if len(filters) >= MAX_TERMS:
@@ -79,6 +82,8 @@ def parse(query: str) -> Parsed:
         if not found:
             return match[0]
         filters.append(found)
+        if key == "commit" and not compare:
+            commits.append((len(filters) - 1, value.lower()))
         if compare in (">", ">=", "<", "<="):
             numbers.append(key)
             sort.append(f"{field(key)} {'desc' if compare[0] == '>' else 'asc'}")
@@ -90,11 +95,17 @@ def parse(query: str) -> Parsed:
         value = match["hash"].lower()
         fields = [f"{name}:{value}*" for names in _PREFIXES.values() for name in names]
         filters.append(" OR ".join([*fields, f"text:{value}"]))
+        commits.append((len(filters) - 1, value))
         return " "
 
     rest = _HEX.sub(content, _TOKEN.sub(term, query))
     text = " ".join(rest.split()) if filters else query
-    return Parsed(text, tuple(filters), ", ".join(sort[:1]), tuple(dict.fromkeys(numbers)))
+    return Parsed(text, tuple(filters), ", ".join(sort[:1]), tuple(dict.fromkeys(numbers)), tuple(commits))
+
+
+def shown_by(repository: str, name: str) -> str:
+    """The filter of what a branch or tag of a repository shows."""
+    return f'(mlops_repository:"{_quoted(repository)}" AND vocab_ref:"{_quoted(name)}")'
 
 
 def _compared(key: str, compare: str, value: str) -> str:
