@@ -78,8 +78,10 @@ def state_of(package_id: str) -> Any:
     return without(shown, *TIMES), document, stream, (sorted(tuple(row) for row in members), views)
 
 
-@pytest.mark.ckan_config("ckan.views.default_views", "mlops_lineage_view")
-def test_a_batch_writes_what_ckan_writes_one_by_one(repo: Any, source: Any, harvest: Any) -> None:
+def test_a_batch_writes_what_ckan_writes_one_by_one(
+    repo: Any, source: Any, harvest: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tk.config, "ckan.views.default_views", ["mlops_lineage_view"])
     for name in ("vision", "speech"):
         helpers.call_action("group_create", {"user": "root", "ignore_auth": True}, name=name, title=name.title())
     source(repo.path, tags_added=["training", "a tag"], groups_added=["vision", "speech"])
@@ -99,9 +101,10 @@ def test_a_batch_writes_what_ckan_writes_one_by_one(repo: Any, source: Any, harv
     for package_id, (shown, document, stream, members) in batched.items():
         alone = state_of(package_id)
         assert shown == alone[0]
-        assert stream == alone[2]
+        # A view that comes with its file is no event of its own in a batch.
+        assert stream == [each for each in alone[2] if each[0] != "new resource view"]
         assert members == alone[3]
-        assert any(members[1])
+        assert all(members[1])
         kept = {key for key in alone[1] if not key.startswith(("mlops", "vocab_", "num_")) and key != "text"}
         assert {key: document.get(key) for key in kept} == {key: alone[1][key] for key in kept}
 
