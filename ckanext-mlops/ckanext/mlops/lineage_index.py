@@ -31,7 +31,7 @@ def rebuild(session: Session) -> dict[str, int]:
     lineage.relink(session, dict(_imports(session)))
     hashes.rebuild(session)
     session.commit()
-    for package_id in _uploading(session):
+    for package_id in _with_own_files(session):
         hash_uploads(package_id, wait=False)
     inferred = hashes.settle(session)
     return {"datasets": counts["datasets"], "edges": lineage.count(session), "inferred": inferred}
@@ -109,11 +109,9 @@ def _imports(session: Session) -> Iterator[tuple[str, tuple[str, str]]]:
     rows = session.execute(
         sa.select(package.id, package.extras["dvc_repository"].astext, resource.id, extras)
         .join(resource, resource.package_id == package.id)
-        .where(
-            package.extras["dvc_repository"].astext.is_not(None),
-            resource.state == "active",
-            sa.func.coalesce(package.extras["dvc_retired"].astext, "") == "",
-        )
+        .where(package.extras["dvc_repository"].astext.is_not(None), resource.state == "active")
+        # What is read last counts: of several that had a file, the one that has it still.
+        .order_by(sa.func.coalesce(package.extras["dvc_retired"].astext, "") == "", package.id)
     )
     for dataset, repository, resource_id, fields in rows:
         path = str((fields or {}).get("dvc_path") or "")
@@ -121,13 +119,16 @@ def _imports(session: Session) -> Iterator[tuple[str, tuple[str, str]]]:
             yield import_uri(repository, path), (dataset, resource_id)
 
 
-def _uploading(session: Session) -> list[str]:
-    resource = model.Resource
+def _with_own_files(session: Session) -> list[str]:
+    """Datasets with files that were uploaded, or of which people gave a hash."""
+    package, resource = model.Package, model.Resource
+    given = sa.and_(sa.func.coalesce(resource.hash, "") != "", package.extras["dvc_repository"].astext.is_(None))
     return list(
         session.scalars(
             sa.select(resource.package_id)
             .distinct()
-            .where(resource.url_type == "upload", resource.state == "active")
+            .join(package, package.id == resource.package_id)
+            .where(resource.state == "active", sa.or_(resource.url_type == "upload", given))
             .order_by(resource.package_id)
         )
     )

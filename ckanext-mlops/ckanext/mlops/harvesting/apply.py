@@ -30,6 +30,7 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import creating, memory
 from ckanext.mlops.logic import deferred
 from ckanext.mlops.model import hashes, lineage, versions
+from ckanext.mlops.model.tables import utc_now
 
 _COLUMNS = ("url", "name", "description", "format", "mimetype", "hash", "size")
 _NULLABLE = ("name", "mimetype", "size")
@@ -271,8 +272,9 @@ def _owned(item: _Item, rows: list[Row]) -> HarvestObject | None:
 
 
 def _write_rows(session: Session, items: Sequence[_Item]) -> None:
-    versions.store_all(session, {item.package_id: item.dataset.versions for item in items})
-    lineage.store_harvested_all(session, {item.package_id: item.dataset.edges for item in items})
+    now = utc_now()
+    versions.store_all(session, {item.package_id: item.dataset.versions for item in items}, now)
+    lineage.store_harvested_all(session, {item.package_id: item.dataset.edges for item in items}, now)
     hashes.store_harvested(
         session,
         {item.package_id: (item.dataset.guid, item.dataset.versions, item.dataset.edges) for item in items},

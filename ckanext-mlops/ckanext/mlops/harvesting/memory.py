@@ -6,6 +6,7 @@ plan needs to know of it without reading the content, and :data:`REFS` which bra
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,17 +15,20 @@ from typing import Any
 import sqlalchemy as sa
 from ckan import model
 from ckanext.harvest.model import HarvestObject, HarvestObjectExtra
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
 from ckanext.mlops.catalog.datasets import Dataset
 from ckanext.mlops.catalog.edges import Upstream
 from ckanext.mlops.catalog.plan import Change, Known
 from ckanext.mlops.core import naming
+from ckanext.mlops.model.tables import Version
 
 STATE = "mlops_state"
 REFS = "mlops_refs"
 CONFLICTS = "mlops_conflicts"
 UNDO = "mlops_undo"
+REVERTED = "mlops_reverted"
 #: Of the content's layout: what another layout wrote is not remembered, so the dataset is harvested anew.
 FORMAT = 1
 
@@ -170,16 +174,38 @@ def conflicts_of(session: Session, object_ids: Iterable[str]) -> dict[str, tuple
 
 
 def all_edges(session: Session) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The harvested edges of every dataset: its id, and the edges into it. One dataset in memory at a time."""
+    """The harvested edges of every dataset: its id, and the edges into it. One dataset in memory at a time.
+
+    Those of versions that the repository no longer shows are in what earlier harvests left.
+    """
+    left = sa.exists().where(Version.package_id == HarvestObject.package_id, Version.refs == sa.literal([], JSONB))
+    taken_back = sa.exists().where(
+        HarvestObjectExtra.harvest_object_id == HarvestObject.id, HarvestObjectExtra.key == REVERTED
+    )
+    state = aliased(HarvestObjectExtra)
     rows = session.execute(
-        sa.select(HarvestObject.package_id, HarvestObject.content)
-        .join(HarvestObjectExtra, sa.and_(HarvestObjectExtra.harvest_object_id == HarvestObject.id, _is(STATE)))
-        .where(HarvestObject.current, HarvestObject.package_id.is_not(None)),
+        sa.select(HarvestObject.package_id, HarvestObject.current, HarvestObject.content)
+        .join(state, sa.and_(state.harvest_object_id == HarvestObject.id, state.key == STATE))
+        .where(HarvestObject.package_id.is_not(None), ~taken_back, sa.or_(HarvestObject.current, left))
+        .order_by(HarvestObject.package_id, HarvestObject.current.desc(), HarvestObject.gathered.desc()),
         execution_options={"yield_per": 50},
     )
-    for row in rows:
-        try:
-            dataset = dataset_of(row.content)
-        except ValueError:
-            continue
-        yield row.package_id, dataset.edges
+    for package_id, objects in itertools.groupby(rows, key=lambda row: str(row.package_id)):
+        seen = {
+            row.id: {"first_seen": row.first_seen, "last_seen": row.last_seen}
+            for row in session.execute(
+                sa.select(Version.id, Version.first_seen, Version.last_seen).where(Version.package_id == package_id)
+            )
+        }
+        edges: list[dict[str, Any]] = []
+        known: set[str] = set()
+        for row in objects:
+            try:
+                dataset = dataset_of(row.content)
+            except ValueError:
+                continue
+            told = {version["id"] for version in dataset.versions} - known
+            mine = [edge for edge in dataset.edges if edge["version_id"] in told & seen.keys()]
+            edges += [edge | seen[edge["version_id"]] | ({} if row.current else {"current": False}) for edge in mine]
+            known |= told
+        yield package_id, edges

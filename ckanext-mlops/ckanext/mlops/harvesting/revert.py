@@ -25,7 +25,6 @@ from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.search import together
 
 Step = Callable[[int, int, str], None]
-REVERTED = "mlops_reverted"
 _UNSYNCHRONIZED = {"synchronize_session": False}
 
 
@@ -125,7 +124,7 @@ def _case(session: Session, object_id: str) -> _Case:
         change = memory.change_of(str(harvest_object.content or ""))
     except ValueError as error:
         return _Case(harvest_object, str(harvest_object.guid), None, why=str(error))
-    case = _Case(harvest_object, change.title or change.guid, change, done=REVERTED in extras)
+    case = _Case(harvest_object, change.title or change.guid, change, done=memory.REVERTED in extras)
     if case.done:
         return case
     if model.Package.get(harvest_object.package_id) is None:
@@ -175,7 +174,7 @@ def _linked(session: Session, package_id: str, version_ids: list[str] | None) ->
 def _previous(session: Session, harvest_object: Any) -> Any:
     """The object that the dataset was of before."""
     state = sa.select(HarvestObjectExtra.harvest_object_id).where(HarvestObjectExtra.key == memory.STATE)
-    taken_back = sa.select(HarvestObjectExtra.harvest_object_id).where(HarvestObjectExtra.key == REVERTED)
+    taken_back = sa.select(HarvestObjectExtra.harvest_object_id).where(HarvestObjectExtra.key == memory.REVERTED)
     return session.scalars(
         sa.select(HarvestObject)
         .where(
@@ -246,7 +245,7 @@ def _new_versions(session: Session, case: _Case) -> list[str]:
 
 def _marks_back(session: Session, case: _Case) -> None:
     case.object.current, case.before.current = False, True
-    session.add(HarvestObjectExtra(harvest_object_id=case.object.id, key=REVERTED, value=utc_now().isoformat()))
+    session.add(HarvestObjectExtra(harvest_object_id=case.object.id, key=memory.REVERTED, value=utc_now().isoformat()))
     session.flush()
 
 

@@ -102,10 +102,11 @@ def delete_dataset(session: Session, dataset: str) -> None:
 
 
 def rebuild(session: Session) -> None:
-    """Note the files of all harvested datasets again, from versions and edges, and conclude anew."""
+    """Note the files of all harvested datasets again, from versions and edges, and let all be concluded anew.
+
+    An edge that is concluded again is the same edge, with the time at which it was first seen.
+    """
     session.execute(sa.delete(FileHash).where(FileHash.harvested), execution_options=_UNSYNCHRONIZED)
-    session.execute(sa.delete(Edge).where(Edge.origin == "inferred"), execution_options=_UNSYNCHRONIZED)
-    session.execute(sa.update(FileHash).values(settled=False), execution_options=_UNSYNCHRONIZED)
     package = model.Package
     rows = session.execute(
         sa.select(package.id, package.extras["dvc_repository"].astext, package.extras["dvc_stage"].astext)
@@ -114,6 +115,9 @@ def rebuild(session: Session) -> None:
     ).all()
     for dataset, repository, stage in rows:
         _renew(session, dataset, naming.dataset_guid(repository or "", stage or ""))
+    session.execute(sa.update(FileHash).values(settled=False), execution_options=_UNSYNCHRONIZED)
+    unknown = ~sa.exists().where(FileHash.hash == Edge.hash)
+    session.execute(sa.delete(Edge).where(Edge.origin == "inferred", unknown), execution_options=_UNSYNCHRONIZED)
 
 
 def renew(session: Session, dataset: str) -> None:

@@ -70,9 +70,11 @@ def store_harvested(session: Session, dataset_id: str, edges: Sequence[Mapping[s
     _store(session, {dataset_id: edges}, HARVESTED)
 
 
-def store_harvested_all(session: Session, datasets: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+def store_harvested_all(
+    session: Session, datasets: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime.datetime | None = None
+) -> None:
     """:func:`store_harvested` for many datasets at once: dataset id → edges."""
-    _store(session, datasets, HARVESTED)
+    _store(session, datasets, HARVESTED, now)
 
 
 def relink(session: Session, resources: Mapping[str, tuple[str, str]]) -> None:
