@@ -1,4 +1,4 @@
-"""The HTTP part of ``benchmarks/lineage.py``: one CKAN with and one without the extension, asked as anybody would.
+"""The HTTP part of ``benchmarks/lineage.py``: CKANs with and without the extension, asked as anybody would.
 
 The graph is that of Apache Atlas' and Marquez' measurement: 20 layers, fan-in 3; node ``i`` of a layer is made from
 ``(i · (2 f + 1) + f · layer) mod width`` for ``f`` in 0, 1, 2 of the layer before.
@@ -24,6 +24,7 @@ import sqlalchemy as sa
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 LAYERS, FAN_IN = 20, 3
+OURS = ("mlops", "mlops_preview", "dvc_harvester")
 # Seconds of Apache Atlas 2.1.0 for the full lineage of first, middle and last layer nodes of 10,000 datasets, measured
 # on two cores with nothing else running: the fastest of its 6 to 27 s.
 ATLAS_SECONDS = 6.0
@@ -109,12 +110,14 @@ def reach(graph: dict[str, list[set[str]]], start: str) -> set[str]:
 
 
 @contextmanager
-def serving(folder: Path, backing: Any, *, plugins: bool, only: str = "") -> Iterator[str]:
-    """A CKAN with this extension (``only`` these plugins), or without any of ours; its address."""
+def serving(folder: Path, backing: Any, kind: str, only: str = "") -> Iterator[str]:
+    """The address of a CKAN ``with`` this extension, ``without`` it but with all plugins of others, or ``bare``.
+
+    :param only: the plugins of the first kind; all by default
+    """
     from embedded.ports import free_port
     from embedded.site.ini import PLUGINS, IniValues, render
 
-    kind = "with" if plugins else "without"
     home = folder / kind
     home.mkdir()
     port = free_port()
@@ -131,9 +134,13 @@ def serving(folder: Path, backing: Any, *, plugins: bool, only: str = "") -> Ite
         plugins=only or PLUGINS,
     )
     text = render(values).replace("level = INFO", "level = ERROR")
-    if not plugins:
-        lines = [line for line in text.splitlines() if not line.startswith(("ckanext.", "scheming.", "ckan.harvest."))]
-        text = "\n".join("ckan.plugins = activity" if line.startswith("ckan.plugins") else line for line in lines)
+    if kind != "with":
+        left_out = ("ckanext.mlops", "scheming.") if kind == "without" else ("ckanext.", "scheming.", "ckan.harvest.")
+        lines = [line for line in text.splitlines() if not line.startswith(left_out)]
+        theirs = [name for name in PLUGINS.split() if name not in OURS] if kind == "without" else ["activity"]
+        text = "\n".join(
+            f"ckan.plugins = {' '.join(theirs)}" if line.startswith("ckan.plugins") else line for line in lines
+        )
     ini = home / "ckan.ini"
     ini.write_text(text)
     subprocess.run([sys.executable, "-c", PREPARE, str(ini)], check=True, stdout=subprocess.DEVNULL)
@@ -183,11 +190,12 @@ def lineage_over_http(folder: Path, width: int, rounds: int) -> dict[str, Any]:
     from embedded.services import backing_services
 
     with (
-        backing_services(folder, cores=("with", "without")) as backing,
-        serving(folder, backing, plugins=True) as one,
-        serving(folder, backing, plugins=False) as two,
+        backing_services(folder, cores=("with", "without", "bare")) as backing,
+        serving(folder, backing, "with") as one,
+        serving(folder, backing, "without") as two,
+        serving(folder, backing, "bare") as three,
     ):
-        pages: dict[str, list[float]] = {one: [], two: []}
+        pages: dict[str, list[float]] = {one: [], two: [], three: []}
         for number in range(rounds * 5 + 3):
             for address in pages:
                 began = time.perf_counter()
@@ -195,7 +203,10 @@ def lineage_over_http(folder: Path, width: int, rounds: int) -> dict[str, Any]:
                 if number >= 3:
                     pages[address].append(time.perf_counter() - began)
         medians = {address: statistics.median(each) for address, each in pages.items()}
-        print(f"dataset page: {medians[one] * 1e3:.0f} ms with the extension, {medians[two] * 1e3:.0f} ms without")
+        print(
+            f"dataset page: {medians[one] * 1e3:.0f} ms with the extension, {medians[two] * 1e3:.0f} ms with the same "
+            f"plugins of others and without it, {medians[three] * 1e3:.0f} ms in a CKAN without plugins"
+        )
         graph = fill(backing.database("ckan_with"), width)
         slowest = 0.0
         for label, layer in (("first", 0), ("middle", LAYERS // 2), ("last", LAYERS - 1)):
@@ -219,4 +230,5 @@ def lineage_over_http(folder: Path, width: int, rounds: int) -> dict[str, Any]:
         "http_seconds": round(slowest, 3),
         "vs_atlas": round(ATLAS_SECONDS / slowest, 1),
         "page_overhead": round(medians[one] / medians[two], 2),
+        "page_vs_bare": round(medians[one] / medians[three], 2),
     }

@@ -93,9 +93,9 @@ def measure(folder: Path, datasets: int, rounds: int) -> dict[str, Any]:
 
     slug = naming.repository_slug("https://example.org/lab/a000000a.git")
     with (
-        backing_services(folder, cores=("with", "without")) as backing,
-        serving(folder, backing, plugins=True, only=PLUGINS) as own,
-        serving(folder, backing, plugins=False) as stock,
+        backing_services(folder, cores=("with", "bare")) as backing,
+        serving(folder, backing, "with", only=PLUGINS) as own,
+        serving(folder, backing, "bare") as stock,
     ):
         began = time.monotonic()
         tokens = {kind: fill(folder / kind / "ckan.ini", datasets // STAGES, kind) for kind in ("with", "without")}

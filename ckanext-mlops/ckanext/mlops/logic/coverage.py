@@ -78,7 +78,7 @@ def _sourced(reader: Reader, ids: list[str]) -> tuple[set[str], bool]:
     What lies behind a dataset that the reader may not see is not known to be missing.
     """
     graph = DatasetGraph(reader.session)
-    around = closure(graph, ids, sides=("upstream",), depth=100, max_nodes=MAX_NODES, look=reader.look)
+    around = closure(graph, ids, sides=("upstream",), depth=100, max_nodes=MAX_NODES, look=reader.look, beyond=False)
     nodes = around.nodes
     package = model.Package
     raw = set(

@@ -105,6 +105,8 @@ def places_of(around: Closure) -> dict[str, dict[str, Any]]:
 
 def _count_runs(places: dict[str, dict[str, Any]], graph: DatasetGraph | FileGraph) -> None:
     """How many runs of each dataset are not shown."""
+    if not any(graph.left_out.values()):
+        return
     for key, place in places.items():
         dataset = dataset_of(key)
         left_out = sum(each.get(dataset, 0) for each in graph.left_out.values()) if dataset else 0

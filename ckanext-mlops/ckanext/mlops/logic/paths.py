@@ -63,4 +63,6 @@ def answer(context: Context, start: Focus, end: Focus, *, every: bool) -> dict[s
 
 
 def _walk(reader: Reader, graph: DatasetGraph, start: str, side: Side) -> Closure:
-    return closure(graph, [start], sides=(side,), depth=MAX_DEPTH, max_nodes=MAX_EXPLORED, look=reader.look)
+    return closure(
+        graph, [start], sides=(side,), depth=MAX_DEPTH, max_nodes=MAX_EXPLORED, look=reader.look, beyond=False
+    )

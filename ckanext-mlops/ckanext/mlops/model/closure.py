@@ -98,11 +98,13 @@ def closure(
     depth: int,
     max_nodes: int,
     look: Look,
+    beyond: bool = True,
 ) -> Closure:
     """The nodes within ``depth`` steps of ``starts``, nearest first, at most ``max_nodes`` with them.
 
     The same graph and reader give the same answer: nodes of equal distance are taken in the order of their ids,
     datasets before outside sources, upstream before downstream. ``look`` says which datasets the reader may see.
+    Whoever wants the nodes only says ``beyond=False``: :attr:`Closure.more` is then empty.
     """
     result = Closure(tuple(starts[:max_nodes]), truncated=len(starts) > max_nodes)
     began = set(result.starts)
@@ -140,6 +142,9 @@ def closure(
             frontiers[side] = taken
         if result.truncated or not any(frontiers.values()):
             break
+    if not beyond:
+        result.more = {"upstream": set(), "downstream": set()}
+        return result
     met = result.met()
     for side in sides:
         waiting = result.more[side].union(frontiers[side])

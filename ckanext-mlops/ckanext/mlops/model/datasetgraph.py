@@ -14,10 +14,28 @@ from ckanext.mlops.model.lineage import rows_of, texts
 from ckanext.mlops.model.moments import Moment, holds
 from ckanext.mlops.model.nodes import EXTERNAL, KINDS, MODEL_URI, MODELS, Side, kind_of
 from ckanext.mlops.model.tables import Edge
-from ckanext.mlops.model.tracking import Tracking
+from ckanext.mlops.model.tracking import ANY_LINK, Tracking
 
 EDGES_PER_PAIR = 20
 upstream_node = sa.func.coalesce(Edge.upstream_dataset, EXTERNAL + Edge.upstream_uri)
+
+
+# What DatasetGraph._walk builds for now, written out: putting it together takes as long as its answer.
+_WALK = """
+    WITH RECURSIVE walk(node, depth) AS (
+        SELECT unnest(CAST(:starts AS text[])), 0
+        UNION
+        SELECT {far}, walk.depth + 1 FROM walk JOIN mlops_edge edge ON edge.{near} = walk.node
+        WHERE edge.current AND walk.depth < :depth
+    )
+    SELECT node, depth, EXISTS (SELECT FROM mlops_link WHERE kind <> 'experiment') AS used FROM walk LIMIT :limit
+"""
+_WALK_NOW = {
+    "upstream": sa.text(
+        _WALK.format(far="coalesce(edge.upstream_dataset, 'external:' || edge.upstream_uri)", near="downstream_dataset")
+    ),
+    "downstream": sa.text(_WALK.format(far="edge.downstream_dataset", near="upstream_dataset")),
+}
 
 
 class DatasetGraph:
@@ -44,14 +62,11 @@ class DatasetGraph:
         """See :class:`.closure.Graph`."""
         if not starts or not all(kind_of(key) == "dataset" for key in starts):
             return []
-        far = upstream_node if side == "upstream" else Edge.downstream_dataset
-        near = Edge.downstream_dataset if side == "upstream" else Edge.upstream_dataset
-        given = rows_of(starts)
-        walk = sa.select(given.c.value.label("node"), sa.literal(0).label("depth")).cte("walk", recursive=True)
-        step = sa.select(far, walk.c.depth + 1).where(near == walk.c.node, self.holds, walk.c.depth < depth)
-        walk = walk.union(step)
-        query = sa.select(walk.c.node, walk.c.depth, self.tracking.linked.label("used")).limit(limit)
-        rows = self.session.execute(query).all()
+        if self.moment is None:
+            given: Any = {"starts": list(starts), "depth": depth, "limit": limit}
+            rows: Sequence[Any] = self.session.execute(_WALK_NOW[side], given).all()
+        else:
+            rows = self.session.execute(self._walk(side, starts, depth).limit(limit)).all()
         self.tracking.used = rows[0].used
         levels: list[set[str]] = [set() for _ in range(depth)]
         seen: set[str] = set()
@@ -67,9 +82,19 @@ class DatasetGraph:
             at = [0] if near_runs & began else []
             at += [number for number, level in enumerate(levels, 1) if level & near_runs]
             complete = min([complete, *at])
-        named = [number for number, level in enumerate(levels, 1) if any(map(_is_model, level))]
-        complete = min([complete, *(number - 1 for number in named)])
-        return [sorted(level, key=lambda key: (key.startswith(EXTERNAL), key)) for level in levels[:complete]]
+        if any(map(_is_model, seen)):
+            named = [number for number, level in enumerate(levels) if any(map(_is_model, level))]
+            complete = min([complete, *named])
+        return [sorted(level, key=_datasets_first) for level in levels[:complete]]
+
+    def _walk(self, side: Side, starts: Sequence[str], depth: int) -> sa.Select[Any]:
+        far = upstream_node if side == "upstream" else Edge.downstream_dataset
+        near = Edge.downstream_dataset if side == "upstream" else Edge.upstream_dataset
+        given = rows_of(starts)
+        walk = sa.select(given.c.value.label("node"), sa.literal(0).label("depth")).cte("walk", recursive=True)
+        step = sa.select(far, walk.c.depth + 1).where(near == walk.c.node, self.holds, walk.c.depth < depth)
+        walk = walk.union(step)
+        return sa.select(walk.c.node, walk.c.depth, ANY_LINK.label("used"))
 
     def with_more(self, side: Side, nodes: set[str], met: set[str]) -> set[str]:
         """See :class:`.closure.Graph`."""
@@ -169,6 +194,10 @@ class DatasetGraph:
             .limit(limit)
         )
         return [row.upstream_dataset or EXTERNAL + row.upstream_uri for row in self.session.execute(pairs)]
+
+
+def _datasets_first(key: str) -> tuple[bool, str]:
+    return ":" in key, key
 
 
 def _is_model(key: str) -> bool:

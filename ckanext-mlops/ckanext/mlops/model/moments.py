@@ -23,6 +23,7 @@ from ckanext.mlops.model.versions import naive_utc
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_HOLDS_NOW = Edge.current.is_(True)
 # Evidence of edges that hold only where the upstream had the file at that time.
 _INSIDE = ("locked", "declared", "content")
 
@@ -79,7 +80,7 @@ def version_of(moment: Moment | None, package: Any) -> sa.ColumnElement[str]:
 def holds(moment: Moment | None) -> sa.ColumnElement[bool]:
     """Whether a row of :class:`Edge` is part of the graph at that moment."""
     if moment is None:
-        return Edge.current.is_(True)
+        return _HOLDS_NOW
     writer = aliased(Version)
     outs = sa.func.jsonb_build_object(
         "outs", sa.func.jsonb_build_array(sa.func.jsonb_build_object("path", output_of_edge()))

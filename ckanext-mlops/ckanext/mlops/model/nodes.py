@@ -26,8 +26,10 @@ def kind_of(key: str) -> Kind:
     >>> kind_of("run:lab:0123"), kind_of("8c1f")
     ('run', 'dataset')
     """
+    if ":" not in key:
+        return "dataset"
     head = key.partition(":")[0]
-    return next((kind for kind in KINDS[1:] if kind == head), "dataset") if ":" in key else "dataset"
+    return next((kind for kind in KINDS[1:] if kind == head), "dataset")
 
 
 def file_key(dataset: str, path: str) -> str:
@@ -90,10 +92,9 @@ def parts(key: str) -> tuple[str, ...]:
 
 def dataset_of(key: str) -> str | None:
     """The dataset whose visibility decides about the node; None for what is no dataset's."""
-    kind = kind_of(key)
-    if kind == "dataset":
+    if ":" not in key:
         return key
-    return parts(key)[0] if kind in ("file", "step") else None
+    return parts(key)[0] if kind_of(key) in ("file", "step") else None
 
 
 def model_uris(server: str, name: str, version: str, aliases: list[str]) -> list[str]:

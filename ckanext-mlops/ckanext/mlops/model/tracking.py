@@ -29,6 +29,7 @@ RUNS_PER_DATASET = 10
 PRODUCED = "produced"
 LINKED = ("run", "logged_model", "registered_model", "model_version")
 Pair = tuple[str, str]
+ANY_LINK = sa.exists().where(Link.kind.in_(LINKED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,13 @@ class Tracking:
         self.max_runs = max_runs
         #: By side, dataset → how many of its runs are no nodes.
         self.left_out: dict[Side, dict[str, int]] = {"upstream": {}, "downstream": {}}
-        self.linked = sa.exists().where(Link.kind.in_(LINKED))
         self._used: bool | None = None
 
     @property
     def used(self) -> bool:
         """Whether any dataset of the portal is linked to anything; without, nothing else is asked."""
         if self._used is None:
-            self._used = bool(self.session.scalar(sa.select(self.linked)))
+            self._used = bool(self.session.scalar(sa.select(ANY_LINK)))
         return self._used
 
     @used.setter

@@ -122,7 +122,8 @@ def mlops_link_create_many(context: Context, data_dict: DataDict) -> dict[str, A
 def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Correct a link: its relation, the dataset's version or resource, its note.
 
-    What is not given stays; empty text clears. The link is yours from then on, whatever found it: no sync and no harvest changes it again.
+    What is not given stays; empty text clears. The link is yours from then on, whatever found it: no sync and no
+    harvest changes it again.
 
     You must be authorized to edit the dataset.
 
