@@ -89,24 +89,24 @@ def sync_server(
     :param full: sweep every experiment, whenever that was done last
     """
     name, began, started = client.name, clock(), time.monotonic()
-    with _alone(session, name) as alone:
-        if not alone:
+    with _alone(session, name) as own:
+        if own is None:
             return Report(name, busy=True)
-        copier = _Copier(session, client, clock)
+        copier = _Copier(own, client, clock)
         error = ""
         try:
             copier.everything(full)
         except MlflowError as problem:
             error = str(problem)
             copier.report.errors.append(error)
-        session.rollback()
+        own.rollback()
         if not error:
-            found = mlflow_links.after_sync(session, name, clock)
+            found = mlflow_links.after_sync(own, name, clock)
             log.info("%s: %s", name, found.summary())
-        facts.record_contact(session, name, clock(), error)
+        facts.record_contact(own, name, clock(), error)
         if not error:
-            facts.sync_began(session, name, began)
-        session.commit()
+            facts.sync_began(own, name, began)
+        own.commit()
     copier.report.seconds = round(time.monotonic() - started, 3)
     return copier.report
 
@@ -143,18 +143,28 @@ def find_experiment(client: Reader, target: str) -> Experiment | None:
 
 
 @contextmanager
-def _alone(session: Session, server: str) -> Iterator[bool]:
-    """Whether this is the only sync of the server. The lock is the database connection's: it ends with the process."""
+def _alone(session: Session, server: str) -> Iterator[Session | None]:
+    """A session of its own for the only sync of the server; None when there is another one.
+
+    It stays on one connection: CKAN's sessions open one for each transaction, which takes as long as what a sync
+    without news has to do. The lock is the connection's, too, and ends with the process.
+    """
     engine = sa.inspect(session.get_bind()).engine
     key = {"kind": "mlops mlflow sync", "server": server}
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        query = sa.text("SELECT pg_try_advisory_lock(hashtext(:kind), hashtext(:server))")
-        got = bool(connection.scalar(query, key))
+    session.commit()  # what it has read is old from now on
+    with engine.connect() as connection:
+        got = bool(connection.scalar(sa.text("SELECT pg_try_advisory_lock(hashtext(:kind), hashtext(:server))"), key))
+        connection.commit()
+        if not got:
+            yield None
+            return
         try:
-            yield got
+            with Session(connection, autoflush=False, expire_on_commit=False) as own:
+                yield own
         finally:
-            if got:
-                connection.execute(sa.text("SELECT pg_advisory_unlock(hashtext(:kind), hashtext(:server))"), key)
+            connection.rollback()
+            connection.execute(sa.text("SELECT pg_advisory_unlock(hashtext(:kind), hashtext(:server))"), key)
+            connection.commit()
 
 
 class _Copier:
