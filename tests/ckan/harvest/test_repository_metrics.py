@@ -74,6 +74,10 @@ def test_the_page_and_its_files(slug: str, page: Any) -> None:
     assert "+0.1" in body
     assert "<svg" in body
     assert "accuracy over the revisions" in body
+    tags = page(f"{address}?over=tag", status=200).body
+    assert "<title>v2: " in tags
+    assert "<title>main: " not in tags
+    assert "<title>main: " in body
     wrong = page(f"{address}?where=nothing:%3E1", status=200).body
     assert "no metric or param" in wrong
     csv = page(f"{address}?format=csv&column=accuracy", status=200).body.splitlines()

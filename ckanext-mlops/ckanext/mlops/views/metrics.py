@@ -41,14 +41,14 @@ def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
     form = request.args.get("format", "")
     if form in FORMATS and not error:
         return _file(found, form)
-    drawn = _charts(found, request.args.get("y", ""), request.args.get("x", ""))
+    drawn = _charts(found, request.args.get("y", ""), request.args.get("x", ""), request.args.get("over", ""))
     return tk.render(
         "mlops/metrics.html",
         drawn
         | {
             "repository": found["repository"],
             "revisions": sorted({row["revision"]["name"] for row in found["rows"]} | {options["baseline"]} - {""}),
-            "kept": [pair for pair in request.args.items(multi=True) if pair[0] not in ("x", "y")],
+            "kept": [pair for pair in request.args.items(multi=True) if pair[0] not in ("x", "y", "over")],
             "table": found,
             "shades": shades(found),
             "options": options,
@@ -59,16 +59,22 @@ def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
     )
 
 
-def _charts(found: dict[str, Any], y: str, x: str) -> dict[str, Any]:
-    """The trend of a metric, it against another number, and all numbers side by side; what may be chosen."""
-    rows = sorted(found["rows"], key=lambda row: row["revision"].get("committed") or "")
+def _charts(found: dict[str, Any], y: str, x: str, over: str) -> dict[str, Any]:
+    """The trend of a metric, it against another number, and all numbers side by side; what may be chosen.
+
+    :param over: kind of the revisions that are drawn (``tag``, ``commit``, ...); all when there are none
+    """
+    kinds = list(dict.fromkeys(row["revision"]["kind"] for row in found["rows"]))
+    over = over if over in kinds else ""
+    rows = [row for row in found["rows"] if over in ("", row["revision"]["kind"])]
+    rows.sort(key=lambda row: row["revision"].get("committed") or "")
     names = [row["revision"]["name"] for row in rows]
     columns = {
         column["label"]: [number_of(row["values"].get(column["id"])) for row in rows] for column in found["columns"]
     }
     numeric = [label for label, values in columns.items() if len({value for value in values if value is not None}) > 1]
     if not numeric:
-        return {"charts": [], "numeric": [], "axes": {}}
+        return {"charts": [], "numeric": [], "axes": {}, "kinds": kinds, "over": over}
     y = y if y in columns else numeric[0]
     x = x if x in columns else next((label for label in reversed(numeric) if label != y), y)
     drawn = [
@@ -83,6 +89,8 @@ def _charts(found: dict[str, Any], y: str, x: str) -> dict[str, Any]:
         "charts": [(chart, title) for chart, title in drawn if chart is not None],
         "numeric": numeric,
         "axes": {"x": x, "y": y},
+        "kinds": kinds,
+        "over": over,
     }
 
 
