@@ -1,6 +1,6 @@
 /**
  * Bundles what src/ has for browsers into ../ckanext/mlops/assets and writes the licences of what is in it beside it:
- * the lineage graph, and the frame that draws plots with Vega.
+ * the lineage graph, the frame that draws plots with Vega, and the field that files are uploaded with.
  */
 import { readFile, readdir, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
@@ -12,6 +12,7 @@ for (const [name, entry, alias] of [
   ["lineage", "src/index.js", {}],
   // Vega-Lite takes three small functions from the whole of Vega; they are vega-util's.
   ["plots_frame", "src/plots.js", { vega: "vega-util" }],
+  ["upload", "src/upload.js", {}],
 ]) {
   const result = await build({
     entryPoints: [entry],

@@ -42,6 +42,7 @@ def test_arguments_answer_and_rights_are_documented(action):
 def world(people, make_dataset):
     """What the examples speak of."""
     package = make_dataset(name="titanic-train", dvc_repository="https://example.org/o/titanic.git")
+    make_dataset(name="titanic-raw")
     source = helpers.call_action(
         "harvest_source_create",
         {"user": people.sysadmin.name},

@@ -95,6 +95,7 @@ MATRIX = {
     "mlops_saved_search_list": (SIGNED_IN, SIGNED_IN),
     "mlops_search_suggest": (EVERYBODY, EVERYBODY),
     "mlops_server_list": (SIGNED_IN, SIGNED_IN),
+    "mlops_source_add": (EDITORS, EDITORS),
     "mlops_version_diff": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_version_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_version_show": (EVERYBODY, READERS_OF_PRIVATE),
@@ -229,6 +230,7 @@ class World:
             "mlops_search_suggest": {"q": "ti"},
             "mlops_server_list": {},
             "mlops_file_diff": {"before": self.version, "after": self.version},
+            "mlops_source_add": package | {"dataset": "nothing"},
             "mlops_version_diff": {"before": self.version, "after": self.version},
             "mlops_version_show": {"id": self.version},
         }.get(action, package)
@@ -312,6 +314,7 @@ def test_what_does_not_exist_is_not_found(people, api, refused, action):
         "end": "x",
         "plot": "x",
         "things": "x",
+        "dataset": "x",
     }
     with pytest.raises(refused) as caught:
         api(action, people.sysadmin, server="lab", target="x", **more, **nothing)

@@ -66,6 +66,7 @@ MATRIX = {
     ("mlops_organization.health", "GET"): (EVERYBODY, EVERYBODY),
     ("mlops_push_webhook.receive", "POST"): NOBODY,
     ("mlops_register.create", "POST"): (EDITORS | {"outsider"}, EDITORS | {"outsider"}),
+    ("mlops_register.derive", "POST"): EDITING,
     ("mlops_register.new", "GET"): (EDITORS | {"outsider"}, EDITORS | {"outsider"}),
     # A reading belongs to who asked for it.
     ("mlops_register.read", "GET"): ({"editor", "sysadmin"}, {"editor", "sysadmin"}),
@@ -155,7 +156,7 @@ class World:
         values = {each: self.values(each) for each in rule.arguments}
         if endpoint.startswith(("mlops_repository.", "mlops_metrics.", "mlops_plots.")):
             values["id"] = naming.repository_slug(REPOSITORY)
-        if endpoint.startswith("mlops_register."):
+        if endpoint in ("mlops_register.read", "mlops_register.save"):
             values["id"] = self.registration
         if endpoint == "mlops_organization.health":
             values["id"] = "lab"

@@ -16,6 +16,7 @@ from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
 from ckanext.mlops.harvesting import source_form
 from ckanext.mlops.logic import dependents
+from ckanext.mlops.logic.holders import holders
 from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.schema import HAPPENED
 from ckanext.mlops.logic.versions import chain
@@ -50,6 +51,8 @@ _SOURCE_FIELDS = (
     "mlflow_experiment",
 )
 # Fields that scheming's page shows outside of that table.
+#: Uploaded files of a dataset whose contents its page looks up.
+_LOOKED_UP = 20
 _ELSEWHERE = ("id", "title", "name", "notes", "tag_string", "license_id", "owner_org")
 # Page of a commit on hosts whose layout is known, by a label of the host's name.
 _COMMIT_PAGES = (
@@ -296,6 +299,24 @@ def mlops_profile(package: Mapping[str, Any], path: str, version: str = "") -> d
 def mlops_get_data(package: dict[str, Any], version: str, path: str) -> getting.GetData:
     """The box "Get this data" of a dataset, a version of it, or one path."""
     return getting.get_data(_context(), package, version, path)
+
+
+def mlops_known_content(package: Mapping[str, Any], resource_id: str = "") -> list[dict[str, Any]]:
+    """Where the catalog has the contents of a dataset's uploaded files elsewhere, for whoever may say so."""
+    uploads = [
+        each
+        for each in package.get("resources") or ()
+        if each.get("url_type") == "upload" and each.get("hash") and resource_id in ("", each.get("id"))
+    ]
+    if not uploads or not tk.h.check_access("package_update", {"id": package["id"]}):
+        return []
+    linked = {each.get("dataset") for each in package.get("derived_from") or ()}
+    reader = Reader(_context())
+    return [
+        {**found, "file": each.get("name") or "", "linked": found["dataset"] in linked}
+        for each in uploads[:_LOOKED_UP]
+        for found in holders(reader, str(each["hash"]), limit=3, without=[package["id"]])
+    ]
 
 
 def _context() -> Context:

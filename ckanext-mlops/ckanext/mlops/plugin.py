@@ -54,9 +54,11 @@ class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
 
     def after_dataset_create(self, context: Context, pkg_dict: dict[str, Any]) -> None:
         """Keep the lineage index, in the transaction that creates the dataset."""
+        # Nothing of a new dataset is noted yet: what says nothing costs nothing.
         if lineage.derived_from(pkg_dict):
             lineage.sync_asserted(pkg_dict)
-        lineage_index.sync_given(pkg_dict)
+        if any(each.get("hash") for each in pkg_dict.get("resources") or ()):
+            lineage_index.sync_given(pkg_dict)
         if registration.VERSION in context:
             registration.keep_version(context["session"](), pkg_dict, context[registration.VERSION])  # type: ignore[literal-required]
 

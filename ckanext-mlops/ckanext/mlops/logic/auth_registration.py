@@ -32,3 +32,12 @@ def mlops_registration_show(context: Context, data_dict: DataDict) -> AuthResult
 def mlops_dataset_register(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever asked for it; CKAN asks whether they may create the dataset."""
     return mlops_registration_show(context, data_dict)
+
+
+def mlops_source_add(context: Context, data_dict: DataDict) -> AuthResult:
+    """Editors of the dataset."""
+    try:
+        tk.check_access("package_update", context, {"id": data_dict["id"]})
+    except tk.NotAuthorized as error:
+        return {"success": False, "msg": error.message or str(error)}
+    return {"success": True}

@@ -57,3 +57,9 @@ def content_find(not_empty: Validator, unicode_safe: Validator, default: Validat
         "hash": [not_empty, unicode_safe, at_most(100)],
         "without": [default(""), unicode_safe, at_most(MAX_TARGET)],
     }
+
+
+@validator_args
+def source_add(not_empty: Validator, unicode_safe: Validator) -> Schema:
+    """``id`` of a dataset; the ``dataset`` that it was made from."""
+    return {"id": [not_empty, unicode_safe], "dataset": [not_empty, unicode_safe, at_most(MAX_TARGET)]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 from ckan.lib.navl.dictization_functions import DataError, unflatten
@@ -10,6 +11,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from ckan.views.dataset import _tag_string_to_list
 from flask import Blueprint, request
+from flask import Response as FlaskResponse
 from werkzeug.wrappers import Response
 
 from ckanext.mlops.harvesting import repositories
@@ -72,6 +74,27 @@ def save(id: str) -> Response | str:  # noqa: A002
                      error.error_dict, error.error_summary)  # fmt: skip
     tk.h.flash_success(tk._("The dataset was made of what the repository says."))
     return tk.redirect_to("dataset.read", id=made["name"])
+
+
+@mlops_register.route("/dataset/<id>/made-from", endpoint="derive", methods=["POST"])
+def derive(id: str) -> Response | str:  # noqa: A002
+    """Note that a dataset was made from another one; the upload field asks for the answer as JSON."""
+    wants_json = request.accept_mimetypes.best == "application/json"
+    try:
+        made = tk.get_action("mlops_source_add")(_context(), {"id": id, "dataset": request.form.get("dataset", "")})
+    except tk.ObjectNotFound:
+        return tk.abort(404, tk._("Dataset not found"))
+    except tk.NotAuthorized:
+        return tk.abort(403, tk._("Not authorized to change this dataset"))
+    except tk.ValidationError as error:
+        if wants_json:
+            return FlaskResponse(json.dumps(error.error_dict), 409, mimetype="application/json")
+        tk.h.flash_error("; ".join(map(str, error.error_summary.values())))
+        return tk.redirect_to("dataset.read", id=id)
+    if wants_json:
+        return FlaskResponse(json.dumps(made), mimetype="application/json")
+    tk.h.flash_success(tk._("Noted: the dataset was made from it."))
+    return tk.redirect_to("dataset.read", id=id)
 
 
 def _shown(registration_id: str) -> dict[str, Any]:

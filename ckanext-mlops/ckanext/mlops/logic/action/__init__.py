@@ -54,6 +54,7 @@ from ckanext.mlops.logic.action.registrations import (
     mlops_dataset_register,
     mlops_registration_create,
     mlops_registration_show,
+    mlops_source_add,
 )
 from ckanext.mlops.logic.action.repositories import mlops_ref_list, mlops_repository_show
 from ckanext.mlops.logic.action.search import mlops_dataset_similar, mlops_search_suggest
@@ -131,6 +132,7 @@ __all__ = [
     "mlops_saved_search_list",
     "mlops_search_suggest",
     "mlops_server_list",
+    "mlops_source_add",
     "mlops_version_diff",
     "mlops_version_list",
     "mlops_version_show",

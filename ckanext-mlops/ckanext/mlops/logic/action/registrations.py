@@ -116,6 +116,41 @@ def mlops_dataset_register(context: Context, data_dict: DataDict) -> dict[str, A
     return made
 
 
+@tk.validate_action_data(schema_registration.source_add)
+def mlops_source_add(context: Context, data_dict: DataDict) -> dict[str, Any]:
+    """Note that a dataset was made from another one: an entry more of ``derived_from``, unless it is there.
+
+    :param id: id or name of the dataset; you must be allowed to change it
+    :type id: string
+    :param dataset: id or name of the dataset that it was made from; you must be allowed to see it
+    :type dataset: string
+
+    Example::
+
+        curl -H "Authorization: $TOKEN" https://portal.example/api/3/action/mlops_source_add \\
+            -d id=my-upload -d dataset=titanic-prepare
+
+    :returns: ``id`` of the dataset, its ``derived_from``, and whether it was ``added``
+    :rtype: dictionary
+    """
+    tk.check_access("mlops_source_add", context, data_dict)
+    reader = cast(Context, {key: context[key] for key in ("user", "auth_user_obj") if key in context})
+    package = tk.get_action("package_show")(cast(Context, {**reader, "use_cache": False}), {"id": data_dict["id"]})
+    try:
+        source = tk.get_action("package_show")(cast(Context, dict(reader)), {"id": data_dict["dataset"]})
+    except (tk.ObjectNotFound, tk.NotAuthorized):
+        raise tk.ValidationError({"dataset": [tk._("There is no dataset of that name that you may see")]}) from None
+    if source["id"] == package["id"]:
+        raise tk.ValidationError({"dataset": [tk._("A dataset is not made from itself")]})
+    entries = list(package.get("derived_from") or ())
+    added = all(each.get("dataset") != source["id"] for each in entries)
+    if added:
+        entries.append({"dataset": source["id"]})
+        patched = {"id": package["id"], "derived_from": entries}
+        package = tk.get_action("package_patch")(cast(Context, dict(reader)), patched)
+    return {"id": package["id"], "derived_from": package.get("derived_from") or [], "added": added}
+
+
 def _row(context: Context, registration_id: str) -> Plan:
     row = plans.get(cast(Session, context["session"]), registration_id)
     if row is None or row.kind != KIND:
