@@ -201,6 +201,7 @@ DATA = {
     "mlops_experiments.link": {"server": "nowhere", "target": "x"},
     "mlops_harvest.field": {"field": "title"},
     "mlops_searches.save": {"query": "q=titanic"},
+    "mlops_register.derive": {"dataset": "nothing"},
     "mlops_register.create": {"url": "https://git.example/o/r"},
 }
 

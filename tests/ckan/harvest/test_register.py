@@ -90,6 +90,13 @@ def test_the_form_comes_filled_and_becomes_a_dataset(repo: Any, browser: Any, pe
     ]
 
 
+def test_the_way_in_is_beside_add_dataset(browser: Any) -> None:
+    for page in ("/dataset/", "/organization/lab", "/dashboard/datasets"):
+        body = browser.get(page, status=200).body
+        assert re.search(r'href="/dataset/new/dvc(\?group=[^"]*)?"', body), page
+        assert re.search(r'href="/dataset/new(\?group=[^"]*)?"', body), page
+
+
 def test_its_version_is_kept_and_its_files_are_given(
     repo: Any, read: Any, api: Any, people: Any, app: Any, tmp_path: Any, monkeypatch: Any
 ) -> None:
