@@ -123,7 +123,7 @@ def _facts(packages: list[dict[str, Any]]) -> None:
                 "cmd": "python x.py",
                 "outs": outs,
                 "metrics": [{"path": "m.json", "values": metrics}],
-                "params": [{"key": f"train.p{each}", "value": each} for each in range(10)],
+                "params": [{"file": "params.yaml", "key": f"train.p{each}", "value": each} for each in range(10)],
             }
             rows.append(
                 {

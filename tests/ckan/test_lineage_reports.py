@@ -70,7 +70,7 @@ def test_how_two_hang_together(
 
 
 def test_what_an_organization_lacks(chain: dict[str, Any], read: Callable[..., BeautifulSoup], people: Any) -> None:
-    found = read(f"/organization/{people.organization['name']}/health")
+    found = read(f"/organization/{people.organization['name']}/health?part=gaps")
     assert found.select_one("#gap-consumer").find_next("ul").get_text(strip=True) == "Model"
     tab = read(f"/organization/{people.organization['name']}").select_one("a[href$='/health']")
     assert tab.get_text(strip=True) == "Data health"

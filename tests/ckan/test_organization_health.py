@@ -81,7 +81,10 @@ def test_what_is_stale_and_what_fails(world, people, api, page, refused):
         "old",
     ]
     assert api("mlops_organization_health", people.member, id="lab", days=1000)["stale"]["count"] == 0
-    body = page("/organization/lab/health?days=365", status=200).body
+    body = (
+        page("/organization/lab/health?days=365", status=200).body
+        + page("/organization/lab/health?part=gaps", status=200).body
+    )
     assert "Secret" not in body
     assert "password in here" not in body
     assert "/job/" not in body
@@ -93,7 +96,7 @@ def test_what_is_stale_and_what_fails(world, people, api, page, refused):
 
 
 def test_an_empty_organization_says_the_next_step(people, sign_in):
-    body = sign_in(people.editor).get("/organization/lab/health", status=200).body
+    body = sign_in(people.editor).get("/organization/lab/health?part=gaps", status=200).body
     assert "No repository is harvested into this organization" in body
     assert 'href="/harvest/new"' in body
     assert "This organization has no datasets yet" in body

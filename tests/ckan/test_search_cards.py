@@ -61,4 +61,4 @@ def test_the_cost_does_not_grow_with_the_page(raw, make_dataset):
         assert len(cards(model.Session(), packages)) == 6
     finally:
         sa.event.remove(engine, "before_cursor_execute", listen)
-    assert len(statements) == 3
+    assert len(statements) == 1

@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import quote_plus
 
 from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from ckanext.harvest.model import HarvestSource
+from flask import request
+from markupsafe import Markup
 
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
@@ -21,6 +24,7 @@ from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.schema import HAPPENED
 from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import versions
+from ckanext.mlops.search import freshness
 from ckanext.mlops.search.cards import Card, cards
 from ckanext.mlops.search.document import COMMITTED, SHORT_HASH
 from ckanext.mlops.search.query import sort_options
@@ -61,6 +65,12 @@ _COMMIT_PAGES = (
     (re.compile(r"^(www\.)?bitbucket\.org$"), "/commits/"),
     (re.compile(r"^(codeberg\.org|(.*\.)?(gitea|forgejo)\.)"), "/commit/"),
 )
+
+
+#: Facets of which one value is a choice: what has no version has none.
+_NEVER_ALL = (freshness.FIELD,)
+_VALUE = "mlops-value-of-a-facet"
+_constants: dict[tuple[Any, ...], Markup] = {}
 
 
 @dataclass(frozen=True)
@@ -264,6 +274,37 @@ def mlops_card(package: Mapping[str, Any]) -> Card | None:
 def mlops_sort_options(sorting: list[tuple[str, str]], query: str | None) -> list[tuple[str, str]]:
     """The orders that the search form offers: those of the metrics that the search compares come first."""
     return [*sort_options(query or ""), *sorting, (tk._("Newest version"), f"{COMMITTED} desc")]
+
+
+def mlops_facet_is_of_use(name: str, search_facets: Mapping[str, Any]) -> bool:
+    """Whether a facet has something to choose, or was chosen."""
+    items = search_facets.get(name, {}).get("items", ())
+    return len(items) > 1 or name in request.args or bool(items and name in _NEVER_ALL)
+
+
+def mlops_facet_links(
+    name: str, search_facets: Mapping[str, Any], extras: Any = None, alternative_url: str | None = None
+) -> list[tuple[dict[str, Any], str]]:
+    """The values of a facet, each with the address that chooses it or gives it up, as CKAN's page has it."""
+    items = tk.h.get_facet_items_dict(name, search_facets)
+    with_value = tk.h.add_url_param(new_params={name: _VALUE}, extras=extras, alternative_url=alternative_url)
+    return [
+        (
+            item,
+            tk.h.remove_url_param(name, item["name"], extras=extras, alternative_url=alternative_url)
+            if item["active"]
+            else with_value.replace(_VALUE, quote_plus(item["name"])),
+        )
+        for item in items
+    ]
+
+
+def mlops_constant(template: str, **values: str) -> Markup:
+    """A snippet that depends on nothing but the language and ``values``: rendered once for each."""
+    key = (template, str(tk.h.lang()), *sorted(values.items()))
+    if key not in _constants or tk.config["debug"]:
+        _constants[key] = Markup(tk.render_snippet(template, values))  # noqa: S704 our own template
+    return _constants[key]
 
 
 def mlops_overview() -> dict[str, Any]:

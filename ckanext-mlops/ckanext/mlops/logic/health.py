@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from ckan import model
@@ -14,16 +13,17 @@ from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject,
 from ckanext.mlops.core import naming
 from ckanext.mlops.logic import coverage
 from ckanext.mlops.logic.reader import Reader
-from ckanext.mlops.model.tables import Version, utc_now
+from ckanext.mlops.search.document import COMMITTED
 
 MAX_SOURCES = 200
 
 
-def answer(context: Context, organization: model.Group, *, days: int, limit: int) -> dict[str, Any]:
+def answer(context: Context, organization: model.Group, *, days: int, limit: int, gaps: bool) -> dict[str, Any]:
     """The answer of ``mlops_organization_health``."""
-    found = coverage.answer(context, organization, limit=limit)
+    found = coverage.answer(context, organization, limit=limit) if gaps else {}
     return {
-        **{name: found[name] for name in ("organization", "count", "complete", "hidden", "truncated", "gaps")},
+        "organization": organization.name,
+        **{name: found[name] for name in ("count", "complete", "hidden", "truncated", "gaps") if name in found},
         "days": days,
         "stale": _stale(context, organization, days, limit),
         "sources": _sources(context, organization),
@@ -32,33 +32,29 @@ def answer(context: Context, organization: model.Group, *, days: int, limit: int
 
 def _stale(context: Context, organization: model.Group, days: int, limit: int) -> dict[str, Any]:
     """Datasets whose newest version is older, the oldest first; what is retired is not expected to go on."""
-    reader, package = Reader(context), model.Package
-    newest = sa.func.max(Version.committed).label("newest")
-    rows = reader.session.execute(
-        sa.select(Version.package_id, newest)
-        .join(package, package.id == Version.package_id)
-        .where(
-            package.owner_org == organization.id,
-            package.state == "active",
-            sa.func.coalesce(package.extras["dvc_retired"].astext, "") == "",
-        )
-        .group_by(Version.package_id)
-        .having(newest < utc_now() - datetime.timedelta(days=days))
-        .order_by(newest, Version.package_id)
-        .limit(coverage.MAX_DATASETS)
-    ).all()
-    visible = reader.look([row.package_id for row in rows]).visible
-    shown = [row for row in rows if row.package_id in visible]
+    reader = cast(Context, {key: context[key] for key in ("user", "auth_user_obj") if key in context})
+    found = tk.get_action("package_search")(
+        reader,
+        {
+            "q": f"{COMMITTED}:[* TO NOW-{days}DAYS] -extras_dvc_retired:[* TO *]",
+            "fq": f'owner_org:"{organization.id}" +dataset_type:dataset',
+            "fl": ["id", "name", "title", COMMITTED],
+            "sort": f"{COMMITTED} asc, id asc",
+            "rows": limit,
+            "facet": "false",
+            "include_private": True,
+        },
+    )
     return {
-        "count": len(shown),
+        "count": found["count"],
         "results": [
             {
-                "id": row.package_id,
-                "name": reader.packages[row.package_id].name,
-                "title": reader.packages[row.package_id].title or reader.packages[row.package_id].name,
-                "newest": f"{row.newest:%Y-%m-%dT%H:%M:%SZ}",
+                "id": each["id"],
+                "name": each["name"],
+                "title": each.get("title") or each["name"],
+                "newest": each[COMMITTED],
             }
-            for row in shown[:limit]
+            for each in found["results"]
         ],
     }
 

@@ -36,10 +36,13 @@ def saved_search(
 
 
 @validator_args
-def organization_health(not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory) -> Schema:
-    """``id`` of an organization; after how many ``days`` data is stale; ``limit`` of each list."""
+def organization_health(
+    not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory, boolean_validator: Validator
+) -> Schema:
+    """``id`` of an organization; after how many ``days`` data is stale; whether to look for ``gaps``; ``limit``."""
     return {
         "id": [not_empty, unicode_safe],
         "days": [default(180), between(1, 36_500)],
+        "gaps": [default(True), boolean_validator],
         "limit": [default(100), between(1, 1000)],
     }

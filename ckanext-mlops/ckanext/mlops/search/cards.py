@@ -1,4 +1,4 @@
-"""What a result of a search tells at a glance, for all datasets of a page in four statements."""
+"""What a result of a search tells at a glance, for all datasets of a page in one statement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.model.lineage import texts
+from ckanext.mlops.model.lineage import rows_of, texts
 from ckanext.mlops.model.tables import Edge, Link, Version
 from ckanext.mlops.model.transfers import Content
 
@@ -45,75 +45,48 @@ class Card:
 def cards(session: Session, packages: Iterable[Mapping[str, Any]]) -> dict[str, Card]:
     """Package id → card, for package dicts."""
     found = {str(package["id"]): package for package in packages}
-    ids = texts(found)
-    versions = _by_package(
-        session,
-        sa.select(Version.package_id, sa.func.count().label("number"), sa.func.max(Version.committed).label("newest"))
-        .where(Version.package_id == sa.any_(ids))
-        .group_by(Version.package_id),
+    if not found:
+        return {}
+    given = rows_of(found)
+    told = {key: each for key, each in found.items() if each.get("data_access") != "on_request"}
+    versions = sa.select(sa.func.count().label("versions"), sa.func.max(Version.committed).label("newest")).where(
+        Version.package_id == given.c.value
     )
-    uses = _by_package(
-        session,
-        sa.select(
-            Edge.upstream_dataset.label("package_id"), sa.func.count(Edge.downstream_dataset.distinct()).label("number")
-        )
-        .where(Edge.upstream_dataset == sa.any_(ids), Edge.current, Edge.downstream_dataset != Edge.upstream_dataset)
-        .group_by(Edge.upstream_dataset),
+    uses = sa.select(sa.func.count(Edge.downstream_dataset.distinct()).label("used_by")).where(
+        Edge.upstream_dataset == given.c.value, Edge.current, Edge.downstream_dataset != given.c.value
     )
-    runs = _by_package(
-        session,
-        sa.select(Link.package_id, sa.func.count(sa.distinct(sa.tuple_(Link.server, Link.target))).label("number"))
-        .where(Link.package_id == sa.any_(ids), Link.kind == "run")
-        .group_by(Link.package_id),
+    runs = sa.select(sa.func.count(sa.distinct(sa.tuple_(Link.server, Link.target))).label("runs")).where(
+        Link.package_id == given.c.value, Link.kind == "run"
     )
-    tables = _tables(session, found)
-    return {
-        key: _card(package, versions.get(key), uses.get(key), runs.get(key), tables.get(key))
-        for key, package in found.items()
-    }
+    parts = [each.lateral() for each in (versions, uses, runs, _tables(given.c.value, told))]
+    columns = [column for part in parts for column in part.c]
+    source: Any = given
+    for part in parts:
+        source = source.join(part, sa.true())
+    rows = session.execute(sa.select(given.c.value, *columns).select_from(source))
+    return {row.value: _card(found[row.value], row) for row in rows}
 
 
-def _by_package(session: Session, statement: sa.Select[Any]) -> dict[str, sa.Row[Any]]:
-    return {row.package_id: row for row in session.execute(statement)}
-
-
-def _tables(session: Session, packages: Mapping[str, Mapping[str, Any]]) -> dict[str, sa.Row[Any]]:
-    """Rows of the tables as they are now. Of files that are given on request nothing is told."""
+def _tables(package_id: sa.ColumnElement[str], told: Mapping[str, Mapping[str, Any]]) -> sa.Select[Any]:
+    """Rows of a dataset's tables as they are now. Of files that are given on request nothing is told."""
     hashes = {
-        str(each.get("hash"))
-        for package in packages.values()
-        if package.get("data_access") != "on_request"
+        str(each["hash"])
+        for package in told.values()
         for each in package.get("resources") or ()
         if isinstance(each, dict) and each.get("hash")
     }
-    if not hashes:
-        return {}
-    told = [key for key, package in packages.items() if package.get("data_access") != "on_request"]
     rows = Content.profile["rows"].as_integer()
-    return _by_package(
-        session,
-        sa.select(
-            Content.package_id,
-            sa.func.sum(rows).label("number"),
-            sa.func.bool_and(sa.func.coalesce(Content.profile["complete"].as_boolean(), sa.false())).label("complete"),
-        )
-        .where(
-            Content.package_id == sa.any_(texts(told)),
-            Content.hash == sa.any_(texts(hashes)),
-            Content.profile["kind"].astext == "table",
-            rows.is_not(None),
-        )
-        .group_by(Content.package_id),
+    complete = sa.func.coalesce(Content.profile["complete"].as_boolean(), sa.false())
+    return sa.select(sa.func.sum(rows).label("rows"), sa.func.bool_and(complete).label("all_rows")).where(
+        Content.package_id == package_id,
+        Content.package_id == sa.any_(texts(told)),
+        Content.hash == sa.any_(texts(hashes)),
+        Content.profile["kind"].astext == "table",
+        rows.is_not(None),
     )
 
 
-def _card(
-    package: Mapping[str, Any],
-    versions: sa.Row[Any] | None,
-    uses: sa.Row[Any] | None,
-    runs: sa.Row[Any] | None,
-    tables: sa.Row[Any] | None,
-) -> Card:
+def _card(package: Mapping[str, Any], known: sa.Row[Any]) -> Card:
     resources = [each for each in package.get("resources") or () if isinstance(each, dict)]
     sizes = [each["size"] for each in resources if isinstance(each.get("size"), int)]
     address = str(package.get("dvc_repository") or "")
@@ -122,11 +95,11 @@ def _card(
         stage=str(package.get("dvc_stage") or ""),
         files=len(resources),
         size=sum(sizes) if sizes else None,
-        rows=int(tables.number) if tables else None,
-        all_rows=bool(tables.complete) if tables else True,
-        versions=versions.number if versions else 0,
-        newest=versions.newest if versions else None,
-        used_by=uses.number if uses else 0,
-        runs=runs.number if runs else 0,
+        rows=None if known.rows is None else int(known.rows),
+        all_rows=known.all_rows is not False,
+        versions=known.versions,
+        newest=known.newest,
+        used_by=known.used_by,
+        runs=known.runs,
         retired=bool(package.get("dvc_retired")),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from typing import Any
 
 import pysolr  # type: ignore[import-untyped]
@@ -25,7 +26,15 @@ RANGES = {
     "older": f"{DATE}:[* TO NOW/DAY-1YEAR]",
 }
 _CHOSEN = re.compile(rf'{FIELD}:"({"|".join(RANGES)})"')
+_kept = threading.local()
 _ASKED = ("q", "fq", "defType", "qf", "mm", "tie", "df", "q.op")
+
+
+def _solr() -> pysolr.Solr:
+    """The thread's own connection, which stays open."""
+    if not hasattr(_kept, "solr"):
+        _kept.solr = common.make_connection()
+    return _kept.solr
 
 
 def titles() -> dict[str, str]:
@@ -59,14 +68,11 @@ def counted(search_results: dict[str, Any], search_params: dict[str, Any]) -> No
         return
     asked = {name: search_params[name] for name in _ASKED if name in search_params}
     # As CKAN itself asks; the reader's permission labels are among the filters by now.
-    solr = common.make_connection()
     try:
-        found = solr.search(**asked, rows=0, facet="true", **{"facet.query": list(RANGES.values())})
+        found = _solr().search(**asked, rows=0, facet="true", **{"facet.query": list(RANGES.values())})
     except (pysolr.SolrError, OSError):
         log.exception("The freshness of datasets could not be counted")
         return
-    finally:
-        solr.get_session().close()
     numbers, words = found.facets.get("facet_queries", {}), titles()
     facet["items"] = [
         {"name": name, "display_name": words[name], "count": numbers[query]}

@@ -19,6 +19,8 @@ def mlops_organization_health(context: Context, data_dict: DataDict) -> dict[str
     :type id: string
     :param days: a dataset is stale whose newest version was committed longer ago (optional, default: 180)
     :type days: int
+    :param gaps: whether to look for gaps, which takes time in a large organization (optional, default: true)
+    :type gaps: bool
     :param limit: at most so many datasets in each list, 1 to 1000 (optional, default: 100)
     :type limit: int
 
@@ -36,4 +38,5 @@ def mlops_organization_health(context: Context, data_dict: DataDict) -> dict[str
     """
     tk.check_access("mlops_organization_health", context, data_dict)
     organization = coverage.organization_of(data_dict["id"])
-    return health.answer(context, organization, days=data_dict["days"], limit=data_dict["limit"])
+    options = {name: data_dict[name] for name in ("days", "limit", "gaps")}
+    return health.answer(context, organization, **options)
