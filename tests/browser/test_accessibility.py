@@ -6,6 +6,7 @@ CKAN's own frame (header, footer, language form, facets, select2 fields) is left
 from __future__ import annotations
 
 import pytest
+import requests
 from axe_playwright_python.sync_playwright import Axe
 
 DATASET = "titanic-train"
@@ -13,37 +14,109 @@ PATHS = {
     "home": "/",
     "search": "/dataset/?q=accuracy:%3E0.5",
     "dataset": f"/dataset/{DATASET}",
+    "resource": f"/dataset/{DATASET}/resource/{{resource}}",
+    "similar datasets": f"/dataset/{DATASET}/similar",
     "lineage": f"/dataset/{DATASET}/lineage",
+    "lineage of a file": f"/dataset/{DATASET}/resource/{{resource}}/lineage",
+    "impact": "/dataset/titanic-prepare/lineage/impact",
+    "path": "/dataset/titanic-prepare/lineage/path?end=titanic-train",
     "versions": f"/dataset/{DATASET}/versions",
+    "version": f"/dataset/{DATASET}/versions/{{version}}",
+    "lineage of a version": f"/dataset/{DATASET}/versions/{{version}}/lineage",
+    "recipe": f"/dataset/{DATASET}/versions/{{version}}/recipe",
+    "versions compared": f"/dataset/{DATASET}/versions/compare?before={{older}}&after={{version}}",
     "experiments": f"/dataset/{DATASET}/experiments",
+    "runs compared": f"/dataset/{DATASET}/experiments/compare?run={{run}}&run={{other}}",
+    "leaderboard": f"/dataset/{DATASET}/leaderboard",
     "repository": "/repository/{repository}",
     "metrics": "/repository/{repository}/metrics?baseline=baseline",
+    "plots": "/repository/{repository}/plots",
+    "MLflow experiments": "/mlflow/experiments",
+    "models": "/mlflow/models",
+    "organization": "/organization/titanic-demo",
+    "data health": "/organization/titanic-demo/health",
+    "MLflow experiment": "/mlflow/{server}/experiments/{experiment}",
+    "gaps": "/organization/titanic-demo/health?part=gaps",
 }
+#: Pages of people who are signed in.
+SIGNED_IN = {
+    "access": f"/dataset/{DATASET}/access",
+    "link to MLflow": f"/dataset/{DATASET}/experiments/choose",
+    "a dataset of DVC": "/dataset/new/dvc",
+    "dataset of an editor": f"/dataset/{DATASET}",
+    "saved searches": "/dashboard/searches",
+    "harvest source": "/harvest/new",
+    "preview of a harvest": "/harvest/titanic-repository/preview",
+    "report of a harvest": "/harvest/titanic-repository/job/last",
+}
+#: Bytes of all scripts of a page that are not CKAN's own, unpacked.
+MOST_SCRIPT = 300 * 1024
+SCRIPTS = """() => performance.getEntriesByType("resource")
+  .filter((each) => each.initiatorType === "script" && each.name.includes("/mlops/"))
+  .reduce((sum, each) => sum + each.decodedBodySize, 0)"""
 OURS = {
     "include": [["[role=main]"]],
     "exclude": [[".secondary"], [".toolbar"], [".page_primary_action"], [".select2-container"]],
 }
 
 
-@pytest.fixture
-def repository(portal):
-    """Id of the demo's repository, as its pages' addresses have it."""
-    import requests
+@pytest.fixture(scope="module")
+def known(portal):
+    """What the addresses of the demo's pages need."""
 
-    found = requests.get(f"{portal}/api/3/action/mlops_overview", timeout=30).json()["result"]
-    return found["repositories"][0]["id"]
+    def ask(action, **values):
+        answer = requests.get(f"{portal}/api/3/action/{action}", values, timeout=30)
+        answer.raise_for_status()
+        return answer.json()["result"]
+
+    package = ask("package_show", id=DATASET)
+    versions = ask("mlops_version_list", id=DATASET)["results"]
+    runs = [f"{each['server']}:{each['run_id']}" for each in ask("mlops_run_list", id=DATASET)["results"]]
+    experiment = ask("mlops_experiment_list")["results"][0]
+    return {
+        "resource": package["resources"][0]["id"],
+        "version": versions[0]["id"],
+        "older": versions[1]["id"],
+        "run": runs[0],
+        "other": runs[1],
+        "repository": ask("mlops_overview")["repositories"][0]["id"],
+        "server": experiment["server"],
+        "experiment": experiment["experiment_id"],
+    }
 
 
-@pytest.mark.parametrize("width", [1280, 400])
-@pytest.mark.parametrize("name", PATHS)
-def test_nothing_serious(open_page, repository, name, width):
-    page = open_page(PATHS[name].format(repository=repository), viewport={"width": width, "height": 900})
+def look(page):
+    """What is serious in a page, wide and narrow, and how much script it brings."""
     page.wait_for_load_state("networkidle")
-    found = Axe().run(page, context=OURS).response["violations"]
-    serious = [
-        f"{each['id']}: {each['help']}: {node['html'][:300]}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"][:3]
-    ]
+    serious = []
+    for width in (1280, 400):
+        page.set_viewport_size({"width": width, "height": 900})
+        found = Axe().run(page, context=OURS).response["violations"]
+        serious += [
+            f"{page.url} at {width}: {each['id']}: {each['help']}: {node['html'][:300]}"
+            for each in found
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"][:3]
+        ]
+    return serious, page.evaluate(SCRIPTS)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_nothing_serious_and_little_script(open_page, known, name):
+    serious, script = look(open_page(PATHS[name].format(**known)))
+    assert serious == []
+    assert script <= MOST_SCRIPT
+
+
+def test_pages_of_people_who_are_signed_in(open_page, portal, known):
+    page = open_page("/user/login")
+    page.get_by_label("Username or Email").fill(portal.user)
+    page.get_by_label("Password").fill(portal.password)
+    page.get_by_role("main").get_by_role("button", name="Login").click()
+    serious = []
+    for path in SIGNED_IN.values():
+        page.goto(portal.url + path)
+        found, script = look(page)
+        serious += found
+        assert script <= MOST_SCRIPT
     assert serious == []

@@ -38,6 +38,7 @@ def world(people, make_dataset):
         model.Session.add(Content(package_id=package["id"], path="x.csv", hash=digest, profile=profile))
         model.Session.commit()
         search.rebuild(package["id"])
+    make_dataset(name="long", title="A dataset of long names")
 
 
 def offered(api, person, q, **more):
@@ -46,6 +47,8 @@ def offered(api, person, q, **more):
 
 OFFERED = {
     "passen": ("dataset", "passengers"),
+    "Passengers": ("dataset", "passengers"),
+    "of long name": ("dataset", "long"),
     "fare": ("column", "column:Fare"),
     "ger id": ("column", 'column:"Passenger Id"'),
     "accu": ("metric", "eval.accuracy:>"),

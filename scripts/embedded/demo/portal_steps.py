@@ -191,6 +191,9 @@ def publish(portal: Portal, project: Project, console: Console) -> Published:
         with console.status("Linking the trainings to the data"):
             datasets, links = _link(portal, project)
         console.print(f"  [green]✓[/green] {links} links into MLflow", highlight=False)
+        for name in datasets.values():
+            portal.call("mlops_content_check", id=name)
+        console.print("  [green]✓[/green] A worker looks into the tables: columns can be searched", highlight=False)
     except NotAuthorized as error:
         raise DemoError(f"{portal.url}: the API token may not do this ({error}).") from error
     return Published(harvest, datasets, links)

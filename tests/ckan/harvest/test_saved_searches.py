@@ -131,6 +131,7 @@ def test_the_pages_save_and_delete(people: Any, sign_in: Any, app: Any, api: Any
     browser = sign_in(people.member)
     assert "You saved no search yet" in browser.get("/dashboard/searches", status=200).body
     form = browser.get("/dataset/?q=age&vocab_role=raw", status=200).body
+    assert "Tell me of new versions" in form
     token = form.split('name="_csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]
     sent = {"query": "q=age&vocab_role=raw", "name": "<b>Ages</b>", "mail": "true", "_csrf_token": token}
     assert browser.post("/dashboard/searches", data=sent | {"_csrf_token": "x"}).status_code == 400

@@ -7,7 +7,7 @@ fields which contain what was typed. Every term that is offered is a query as ``
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ MIN_LENGTH = 2
 MIN_HASH = 4
 MAX_LENGTH = 100
 _DATASETS = 5
+_PIECE = 10  # of CKAN's Solr schema
 _EACH = 3
 _HEX = re.compile(r"[0-9a-f]+")
 _TERM = re.compile(r"""^(?P<key>[\w][\w./@-]*):"?(?P<value>[^"]*)"?$""")
@@ -85,11 +86,18 @@ def suggest(typed: str, labels: list[str] | None, limit: int) -> list[Suggestion
 
 
 def _datasets(solr: pysolr.Solr, visible: list[str], typed: str) -> Iterator[Suggestion]:
-    text = solr_literal(typed)
-    named = f"title:{text}^4 OR name:{text}^4 OR title_ngram:{text}^2 OR name_ngram:{text}"
-    found = solr.search(named, fq=visible, fl="name,title", rows=_DATASETS, facet="false", df="text")
-    for each in found.docs:
+    # The index has pieces of names and titles up to a length; what is longer is compared here.
+    text, piece = solr_literal(typed), solr_literal(typed[:_PIECE])
+    named = f"title:{text}^4 OR name:{text}^4 OR title_ngram:{piece}^2 OR name_ngram:{piece}"
+    rows = _DATASETS if len(typed) <= _PIECE else _DATASETS * 10
+    found = solr.search(named, fq=visible, fl="name,title", rows=rows, facet="false", df="text")
+    low = typed.lower()
+    for each in [each for each in found.docs if rows == _DATASETS or low in _said(each)][:_DATASETS]:
         yield Suggestion("dataset", each.get("title") or each["name"], name=each["name"])
+
+
+def _said(document: Mapping[str, Any]) -> str:
+    return f"{document['name']} {document.get('title') or ''}".lower()
 
 
 def _terms(solr: pysolr.Solr, visible: list[str], typed: str) -> Iterator[Suggestion]:
