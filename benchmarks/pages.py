@@ -98,7 +98,7 @@ def measure(folder: Path, datasets: int, rounds: int) -> dict[str, Any]:
         serving(folder, backing, "bare") as stock,
     ):
         began = time.monotonic()
-        tokens = {kind: fill(folder / kind / "ckan.ini", datasets // STAGES, kind) for kind in ("with", "without")}
+        tokens = {kind: fill(folder / kind / "ckan.ini", datasets // STAGES, kind) for kind in ("with", "bare")}
         print(f"{datasets:,} datasets in each CKAN after {time.monotonic() - began:.0f} s", flush=True)
         pages: dict[str, tuple[float, float]] = {}
         for page, (path, kin) in PAGES.items():
@@ -106,7 +106,7 @@ def measure(folder: Path, datasets: int, rounds: int) -> dict[str, Any]:
             signed = "dashboard" in path or "/access" in path
             times: list[list[float]] = [[], []]
             for number in range(rounds + 2):
-                for side, (address, kind) in enumerate(((own, "with"), (stock, "without"))):
+                for side, (address, kind) in enumerate(((own, "with"), (stock, "bare"))):
                     place = (path, kin)[side].replace(SLUG, slug)
                     seconds = get(address + place, tokens[kind] if signed else "")
                     if number >= 2:

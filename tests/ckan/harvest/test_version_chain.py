@@ -53,6 +53,17 @@ def test_the_pages_show_the_chain(titanic: None, page: Any) -> None:
     assert "goes on under another address" in page("/dataset/mlops-titanic-code-dvcfile", status=200).body
 
 
+def test_lineage_at_a_ref_of_the_old_address_starts_there(titanic: None, api: Any, page: Any) -> None:
+    old, new = (api("package_show", id=f"mlops-titanic-{name}")["id"] for name in ("code-dvcfile", "dvcfile"))
+    [ref] = [each for each in api("mlops_ref_list", id=old) if each["kind"] == "tag"][:1]
+    assert ref in api("mlops_ref_list", id=new)
+    for start, begins in ((new, old), ("mlops-titanic-code-dvcfile", old)):
+        assert api("mlops_lineage_show", id=start, at=ref["name"])["starts"] == [begins]
+    assert api("mlops_lineage_show", id=new)["starts"] == [new]
+    body = page(f"/dataset/mlops-titanic-dvcfile/lineage?at={ref['name']}", status=200).body
+    assert f'<option value="{ref["name"]}" selected>' in body
+
+
 def test_what_a_reader_may_not_see_ends_the_chain(titanic: None, api: Any, people: Any, page: Any) -> None:
     helpers.call_action("package_patch", {"user": "root"}, id="mlops-titanic-code-dvcfile", private=True)
     assert versions(api)["chain"] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import sqlalchemy as sa
@@ -15,8 +15,10 @@ from ckanext.harvest.model import HarvestObject
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import hashes, model_names, moments
 from ckanext.mlops.model.filegraph import FileGraph
+from ckanext.mlops.model.lineage import rows_of
 from ckanext.mlops.model.moments import Moment
 from ckanext.mlops.model.nodes import (
     EXTERNAL,
@@ -116,6 +118,28 @@ def moment_of(session: Session, focus: Focus, at: str) -> Moment | None:
             {"at": [tk._("No branch, tag, commit or version of that name is known here, and it is no ISO date")]}
         )
     return found
+
+
+def as_of(context: Context, focus: Focus, moment: Moment | None) -> Focus:
+    """The focus as it was called at that moment: a step that moved since had another dataset then.
+
+    Where the dataset was not there, it is the nearest one of those that it goes on from which was.
+    """
+    if moment is None or moment.pinned or not focus.own:
+        return focus
+    session = cast(Session, context["session"])
+    dataset, package = focus.datasets[0], session.get(model.Package, focus.datasets[0])
+    ids = chain(context, package).ids if package is not None else []
+    if len(ids) < 2:
+        return focus
+    given = rows_of(ids)
+    shown = set(session.scalars(sa.select(given.c.value).where(moments.version_of(moment, given.c.value).is_not(None))))
+    then = next((each for each in ids if each in shown), dataset)
+    if then == dataset:
+        return focus
+    key = focus.nodes[0]
+    node = file_key(then, parts(key)[1]) if kind_of(key) == "file" else then
+    return replace(focus, nodes=(node,), datasets=(then,))
 
 
 def _node(session: Session, text: str) -> Focus | None:

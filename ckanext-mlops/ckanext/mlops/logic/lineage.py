@@ -40,6 +40,7 @@ class Question:
 def answer(context: Context, focus: focuses.Focus, question: Question, moment: Moment | None) -> dict[str, Any]:
     """The answer of ``mlops_lineage_show``; the user may see the focus."""
     reader = Reader(context)
+    focus = focuses.as_of(context, focus, moment)
     # Whoever asks for the neighbours only, as of what is opened in the graph, gets all runs.
     max_runs = RUNS_PER_DATASET if question.depth > 1 else None
     files = None if question.level == "datasets" else FileGraph(reader.session, moment, max_runs)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.logic import repositories, schema
 from ckanext.mlops.logic.harvest_sources import sources_of
+from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import refs
 from ckanext.mlops.search.cards import cards
 
@@ -63,6 +64,8 @@ def mlops_repository_show(context: Context, data_dict: DataDict) -> dict[str, An
 def mlops_ref_list(context: Context, data_dict: DataDict) -> list[dict[str, Any]]:
     """The branches and tags at which a dataset is known: the points in time that its lineage can be asked for.
 
+    Those of the datasets that it goes on from under another address are among them, as far as you may see these.
+
     :param id: id or name of the dataset
     :type id: string
     :param limit: at most so many, 1 to 1000 (optional, default: 200); tags come first, then the newest
@@ -81,7 +84,7 @@ def mlops_ref_list(context: Context, data_dict: DataDict) -> list[dict[str, Any]
     if package is None:
         raise tk.ObjectNotFound(tk._("Dataset not found"))
     session = cast(Session, context["session"]())
-    return [_ref(each) for each in refs.of_datasets(session, [package.id], data_dict["limit"])]
+    return [_ref(each) for each in refs.of_datasets(session, chain(context, package).ids, data_dict["limit"])]
 
 
 def _ref(ref: refs.Ref) -> dict[str, Any]:
