@@ -28,10 +28,8 @@ log = logging.getLogger(__name__)
 DESCRIPTION = (
     "A Git repository whose data DVC or git-lfs versions. Every stage and tracked file becomes a dataset, with all its "
     "versions at the branches and tags, its lineage and where its data is stored. URL: https://…, or a folder that the "
-    'operator allows. Configuration (optional, JSON): {"branches": ["main"], "git_tags": ["v*"], "exclude": ["tmp/*"], '
-    '"subfolder": "", "private_datasets": false, "tags_added": [], "groups_added": [], "credential": "", '
-    '"mlflow_server": "", "mlflow_experiment": ""}. '
-    "It can be read by everybody: name a credential, never write a password."
+    "operator allows. All settings below are optional and can be read by everybody: "
+    "name a credential, never write a password."
 )
 
 
