@@ -15,7 +15,8 @@ The last line is one JSON object of ratios, medians of the rounds:
 
 vs_datahub     runs per second of ``full`` / of DataHub (null: DataHub could not be installed or is left out)
 vs_floor       seconds of ``full`` / of the floor
-unchanged      seconds of ``again`` / of ``full``
+unchanged      seconds of ``again`` / of ``full``. It asks MLflow seven times however many runs there are, so the ratio
+               falls as runs are added; how much of it is MLflow's is printed
 memory_growth  largest memory of the process after a sync of 100,000 runs / after one of 10,000. A stand-in serves them,
                which makes each page when it is asked for: filling MLflow with them would take an hour.
 tab            first page of the Experiments tab with 1,000 linked runs / of a dataset without links (medians of 20)
@@ -387,9 +388,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a quick look")
     parser.add_argument("--rounds", type=int, default=0, help="default 3; 1 when small")
+    parser.add_argument("--large", type=int, default=0, help="runs of the large stand-in; default 100,000")
     options = parser.parse_args()
     runs, rounds = (200, options.rounds or 1) if options.small else (1000, options.rounds or 3)
-    sizes = (2_000, 10_000) if options.small else (10_000, 100_000)
+    sizes = (2_000, 10_000) if options.small else (10_000, options.large or 100_000)
     return measure(runs, rounds, sizes, datahub(install=not options.small))
 
 
