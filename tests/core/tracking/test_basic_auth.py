@@ -28,13 +28,14 @@ def run(guarded: str) -> str:
     return call(guarded, "runs/create", experiment_id=experiment, run_name="one")["run"]["info"]["run_id"]
 
 
-def client(address: str, **credentials: str) -> MlflowClient:
-    return MlflowClient(Server("lab", address, **credentials), retries=0)
+def client(address: str, **credentials: Any) -> MlflowClient:
+    return MlflowClient(Server("lab", address, timeout=200, **credentials), retries=0)
 
 
 def test_an_account_that_may_only_read_is_enough(guarded, run):
     reader = client(guarded, username="reader", password="reader-of-a-test")
-    assert reader.health().status == "ok"
+    health = reader.health()
+    assert health.status == "ok", health.detail
     found = list(reader.experiments())
     assert {each.name for each in found} == {"Default", "guarded"}
     assert [each.run_id for each in reader.runs([each.experiment_id for each in found])] == [run]

@@ -14,20 +14,13 @@ stage and has the run's own metric values. Everything else is a candidate: one o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from . import run_claims
+from .matches import RUNGS, STRENGTHS, Bracket, Choice, Match, Place, State, Strength
 from .mlflow_records import Run
 from .records import Stage
-from .run_claims import Relation
 
-Rung = Literal["hash", "commit", "source"]
-#: ``exact``: dataset and version are known. ``candidate``: the dataset is, its version is one of ``choices``.
-#: ``doubtful``: the dataset itself is one of several.
-Strength = Literal["exact", "candidate", "doubtful"]
-RUNGS: tuple[Rung, ...] = ("hash", "commit", "source")
-_STRENGTHS: tuple[Strength, ...] = ("exact", "candidate", "doubtful")
 #: Content that says nothing: the empty file and the empty folder.
 EMPTY = frozenset(
     {
@@ -37,78 +30,6 @@ EMPTY = frozenset(
     }
 )
 MAX_CHOICES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where content is known from: an output of a version of a dataset."""
-
-    dataset: str
-    version: str
-    path: str
-    repository: str = ""
-    hash: str = ""
-    commit: str = ""
-    committed: str = ""
-    imported: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What a commit says: its stages, and for each of them the ids of dataset and version."""
-
-    commit: str
-    time: int
-    stages: Mapping[str, Stage]
-    ids: Mapping[str, tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Bracket:
-    """The commit X that a run names, in a repository that has it, and what was committed later.
-
-    :param later: states after X, up to the first at or after the run's end on every line, oldest first
-    :param closed: whether something was committed after the run's end, and all of it is in ``later``
-    :param followed: whether another run that began at X later, with the same script, ended before that
-    """
-
-    repository: str
-    name: str
-    at: State
-    later: tuple[State, ...] = ()
-    closed: bool = False
-    followed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A version that it may be."""
-
-    version: str
-    path: str = ""
-    hash: str = ""
-    commit: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A run's tie to a dataset.
-
-    :param why: marks of what speaks for it and of why it is no more than it is; ``against``: of what speaks against it
-    """
-
-    dataset: str
-    relation: Relation
-    rung: Rung
-    strength: Strength
-    choices: tuple[Choice, ...]
-    why: tuple[str, ...] = ()
-    against: tuple[str, ...] = ()
-
-    @property
-    def version(self) -> str:
-        """The version, where it is known."""
-        return self.choices[0].version if self.strength == "exact" and self.choices else ""
 
 
 def match(
@@ -333,7 +254,7 @@ def _combined(found: Iterable[Match]) -> list[Match]:
         telling = [relation for relation in relations if relation != "used"] or relations
         for relation in telling:
             own = [one for one in members if one.relation in (relation, "used")]
-            own.sort(key=lambda one: (_STRENGTHS.index(one.strength), RUNGS.index(one.rung)))
+            own.sort(key=lambda one: (STRENGTHS.index(one.strength), RUNGS.index(one.rung)))
             result.append(replace(_against(own[0], own[1:]), relation=relation))
     return result
 

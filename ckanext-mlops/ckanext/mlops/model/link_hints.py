@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONPATH, insert
 from sqlalchemy.orm import Session
 
-from ckanext.mlops.core.matching import Place
+from ckanext.mlops.core.matches import Place
 from ckanext.mlops.core.naming import repository_key
 from ckanext.mlops.model.tables import Link, LinkHint, Matched, Version
 from ckanext.mlops.model.versions import naive_utc

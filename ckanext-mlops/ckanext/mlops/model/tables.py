@@ -273,7 +273,7 @@ class Link(tk.BaseModel):
     ``target`` is the id of an ``experiment``, ``run`` or ``logged_model`` on ``server``, the name of a
     ``registered_model``, or ``NAME/VERSION`` of a ``model_version``. One link exists per (package, server, kind,
     target, relation). ``origin``: ``asserted`` (by ``user_id``) or ``inferred`` (by ``evidence``, which is
-    :class:`ckanext.mlops.core.matching.Match`; an asserted link keeps in ``evidence["found"]`` what was found later).
+    :class:`ckanext.mlops.core.matches.Match`; an asserted link keeps in ``evidence["found"]`` what was found later).
     """
 
     __tablename__ = "mlops_link"

@@ -20,7 +20,7 @@ from ckanext.mlops.core import naming, run_claims
 from ckanext.mlops.core.commit_graph import CommitGraph, Later
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.gitobjects import GitObjects
-from ckanext.mlops.core.matching import Bracket, State
+from ckanext.mlops.core.matches import Bracket, State
 from ckanext.mlops.core.mirror import known_mirror
 from ckanext.mlops.core.mlflow_records import Run as RunFacts
 from ckanext.mlops.core.records import to_dict

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import matching, run_claims
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.core.matching import Bracket, Match
+from ckanext.mlops.core.matches import Bracket, Match
 from ckanext.mlops.core.mlflow_records import Run as RunFacts
 from ckanext.mlops.core.records import from_dict
 from ckanext.mlops.model import Link, LinkHint, Run, link_hints, links
