@@ -230,7 +230,8 @@ class Inside:
                     gathered = time.perf_counter() - began
                 if finished and not connection.scalar(open_ones):
                     break
-                time.sleep(0.005 if not gathered else 0.02)
+                # Counting the objects of a long harvest often would be a load of its own.
+                time.sleep(0.005 if not gathered else 0.02 if time.perf_counter() - began < 3 else 0.25)
         model.Session.remove()
         made = model.Session.scalar(sa.text("SELECT count(*) FROM package WHERE type = 'dataset'"))
         found = -1

@@ -150,8 +150,8 @@ def _choose(job_id: str, first: str | None, size: int) -> list[str]:
     session = model.Session()
     if first is not None:
         session.execute(sa.select(HarvestObject.id).where(HarvestObject.id == first).with_for_update())
-    rows = session.execute(
-        sa.select(HarvestObject.id, sa.func.length(HarvestObject.content).label("length"))
+    others = session.scalars(
+        sa.select(HarvestObject.id)
         .where(
             HarvestObject.harvest_job_id == job_id,
             HarvestObject.state.in_(OPEN if first is None else (PLANNED,)),
@@ -161,12 +161,15 @@ def _choose(job_id: str, first: str | None, size: int) -> list[str]:
         .limit(size - (first is not None))
         .with_for_update(skip_locked=True)
     ).all()
+    # Beside the order, PostgreSQL would unpack the contents of all that wait, at each batch.
+    sizes = sa.select(HarvestObject.id, sa.func.length(HarvestObject.content)).where(HarvestObject.id.in_(others))
+    lengths = dict(session.execute(sizes).tuples().all()) if others else {}
     chosen, length = [first] if first is not None else [], 0
-    for row in rows:
-        length += row.length or 0
+    for each in others:
+        length += lengths.get(each) or 0
         if chosen and length > MAX_CONTENT:
             break
-        chosen.append(row.id)
+        chosen.append(each)
     return chosen
 
 
