@@ -26,7 +26,7 @@ PATHS = {
     "recipe": f"/dataset/{DATASET}/versions/{{version}}/recipe",
     "versions compared": f"/dataset/{DATASET}/versions/compare?before={{older}}&after={{version}}",
     "experiments": f"/dataset/{DATASET}/experiments",
-    "runs compared": f"/dataset/{DATASET}/experiments/compare?run={{run}}&run={{other}}",
+    "runs and a version compared": f"/dataset/{DATASET}/compare?run={{run}}&run={{other}}&version={{version}}",
     "leaderboard": f"/dataset/{DATASET}/leaderboard",
     "repository": "/repository/{repository}",
     "metrics": "/repository/{repository}/metrics?baseline=baseline",

@@ -39,12 +39,13 @@ def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
         return _file(package["name"], form, found)
     labels = [each["label"] for each in found["things"]]
     series = _series(found["rows"])
-    x, y = _axis("x", series, "params"), _axis("y", series, "metrics")
+    y = _axis("y", series, "metrics", None)
+    x = _axis("x", series, "params", y)
     drawn = []
-    if x and y:
+    if x and y and x != y:
         chart = charts.scatter(labels, series[x], series[y], x[1], y[1])
         drawn.append((chart, tk._("One against the other, a point for each")))
-    lines = [(name, values) for (_, name), values in series.items() if len(set(values)) > 1]
+    lines = [(name, values) for (_, name), values in series.items()]
     drawn.append((charts.parallel(labels, lines[:MAX_AXES]), tk._("Each line is a version or run")))
     return str(
         tk.render(
@@ -99,21 +100,24 @@ def _link(dataset: str, things: list[dict[str, Any]], more: dict[str, Any]) -> s
 
 
 def _series(rows: list[dict[str, Any]]) -> dict[tuple[str, str], list[float | None]]:
-    """(group, name) of metrics and params that are numbers in two things or more, and these."""
+    """(group, name) of metrics and params that are different numbers in two things or more, and these."""
     found = {}
     for row in rows:
         values = [_float(value) for value in row["values"]]
-        if row["group"] in ("metrics", "params") and sum(value is not None for value in values) > 1:
+        if row["group"] in ("metrics", "params") and len({*values} - {None}) > 1:
             found[row["group"], row["name"]] = values
     return found
 
 
-def _axis(name: str, series: dict[tuple[str, str], Any], kind: str) -> tuple[str, str] | None:
-    """The column that the query names, else the first of a kind, else any."""
+def _axis(
+    name: str, series: dict[tuple[str, str], Any], kind: str, other: tuple[str, str] | None
+) -> tuple[str, str] | None:
+    """The column that the query names, else the first of a kind, else any but the ``other`` axis's."""
     asked = tuple(request.args.get(name, "").split(".", 1))
     if len(asked) == 2 and asked in series:
         return asked[0], asked[1]
-    return next((each for each in series if each[0] == kind), next(iter(series), None))
+    left = sorted((each for each in series if each != other), key=lambda each: each[0] != kind)
+    return left[0] if left else None
 
 
 def _float(value: Any) -> float | None:
