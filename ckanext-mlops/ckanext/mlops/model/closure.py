@@ -112,7 +112,7 @@ def closure(
     frontiers: dict[Side, list[str]] = {side: list(result.starts) for side in sides}
     known: dict[Side, set[str]] = {side: set(began) for side in sides}
     ahead = {side: graph.levels(side, result.starts, depth, max_nodes + max_nodes // 4 + _AHEAD) for side in sides}
-    _look_ahead(ahead.values(), look)
+    expected = _look_ahead(ahead.values(), look)
     for distance in range(1, depth + 1):
         for side in sides:
             found = result.upstream if side == "upstream" else result.downstream
@@ -123,7 +123,9 @@ def closure(
                 neighbours = ahead[side][distance - 1]
             else:
                 neighbours, cut = graph.neighbours(side, frontiers[side], limit) if frontiers[side] else ([], False)
-            fresh = _admitted(graph, result, [key for key in neighbours if key not in seen], look)
+            fresh = [key for key in neighbours if key not in seen]
+            if not expected.issuperset(fresh):
+                fresh = _admitted(graph, result, fresh, look)
             taken = []
             for key in fresh:
                 if key not in nodes:
@@ -154,11 +156,10 @@ def closure(
     return result
 
 
-def _look_ahead(levels: Iterable[list[list[str]]], look: Look) -> None:
-    """Look at all datasets at once: readers remember what they saw."""
+def _look_ahead(levels: Iterable[list[list[str]]], look: Look) -> frozenset[str]:
+    """Look at all datasets at once, since readers remember what they saw; those that the reader may see."""
     datasets = sorted({each for level in levels for keys in level for each in map(dataset_of, keys) if each})
-    if datasets:
-        look(datasets)
+    return look(datasets).visible if datasets else frozenset()
 
 
 def _admitted(graph: Graph, result: Closure, keys: list[str], look: Look) -> list[str]:
