@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from ckan.lib import datapreview
 from ckan.lib.plugins import get_permission_labels, lookup_package_plugin, plugin_validate
 from ckan.logic.action import create as core_create
 from ckan.logic.action import update as core_update
+from ckan.model.types import make_uuid
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from sqlalchemy.orm import Session
@@ -43,20 +44,32 @@ def possible() -> bool:
     )
 
 
-def create(session: Session, packages: Sequence[dict[str, Any]], user: str, blame: Blame) -> None:
-    """Create datasets whose ids are set and not in use. The caller has them indexed, notes the activities, and commits.
+def create(
+    session: Session,
+    packages: Sequence[dict[str, Any]],
+    user: str,
+    blame: Blame = lambda _: nullcontext(),
+    *,
+    ignore_auth: bool = True,
+) -> None:
+    """Create datasets; those without an ``id`` get one. The caller has them indexed, notes the activities, and commits.
 
     :param blame: a dataset's id → a block that says whose the error is that leaves it
+    :param ignore_auth: whether the user need not be allowed to create them, as in a harvest
     """
     creator = model.User.by_name(user)
     checked: list[tuple[dict[str, Any], dict[str, Any], Context]] = []
     for package in packages:
-        context = _context(session, user)
-        with blame(package["id"]):
+        context = _context(session, user, ignore_auth=ignore_auth)
+        with blame(str(package.get("id") or "")):
+            tk.check_access("package_create", context, package)
             plugin = lookup_package_plugin(package["type"])
             data, errors = plugin_validate(plugin, context, package, plugin.create_package_schema(), "package_create")
             if errors:
                 raise tk.ValidationError(errors)
+        for each in (data, *(data.get("resources") or ())):
+            each["id"] = each.get("id") or make_uuid()
+        package["id"] = data["id"]
         if creator is not None:
             data["creator_user_id"] = creator.id
         checked.append((package, data, context))
@@ -89,14 +102,12 @@ def note_activities(session: Session, created: Mapping[str, shown.Shown], user: 
         session.add(activity)
 
 
-def _context(session: Session, user: str) -> Context:
-    return cast(
-        Context,
-        {
-            "model": model, "session": session, "user": user, "ignore_auth": True, "defer_commit": True,
-            "return_id_only": True,
-        },
-    )  # fmt: skip
+def _context(session: Session, user: str, *, ignore_auth: bool) -> Context:
+    context: dict[str, Any] = {
+        "model": model, "session": session, "user": user, "defer_commit": True, "return_id_only": True,
+    }  # fmt: skip
+    more = {"ignore_auth": True} if ignore_auth else {"auth_user_obj": model.User.get(user)}
+    return cast(Context, context | more)
 
 
 def _activity_is_own() -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -22,7 +22,8 @@ from ckan.types import Context
 from werkzeug.datastructures import FileStorage
 
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.logic import deferred
+from ckanext.mlops.harvesting import creating
+from ckanext.mlops.logic import deferred, shown
 from ckanext.mlops.search import together
 
 log = logging.getLogger(__name__)
@@ -82,14 +83,32 @@ def load(
     datasets = _by_id(datasets)
     if not dry_run and len(datasets) > 1:
         try:
-            done = [_one(user, each, files, dry_run=False) for each in datasets]
-            _with_ids(done)
-            _finish([each.id for each in done if each.status != "unchanged"])
-            return done
+            return _together(user, datasets, files)
         except Exception as error:
             log.debug("a batch is done one by one: %s", error)
             model.Session.rollback()
     return [_alone(user, each, files, dry_run=dry_run) for each in datasets]
+
+
+def _together(user: str, datasets: Sequence[Mapping[str, Any]], files: Mapping[str, tuple[str, bytes]]) -> list[Loaded]:
+    """All of them in one transaction; what is new is created with few statements, where no extension minds."""
+    planned = [_planned(user, each, files) for each in datasets]
+    new = [(loaded, merged.package) for loaded, merged in planned if merged.before is None]
+    at_once = creating.possible()
+    if at_once:
+        uploads = [_uploads(package) for _, package in new]
+        creating.create(model.Session(), [package for _, package in new], user, ignore_auth=False)
+        for (loaded, package), each in zip(new, uploads, strict=True):
+            loaded.id = package["id"]
+            _keep(loaded.id, each)
+    for loaded, merged in planned:
+        if merged.before is not None or not at_once:
+            _write(user, loaded, merged)
+    done = [loaded for loaded, _ in planned]
+    _with_ids(done)
+    noted = {loaded.id for loaded, _ in new} if at_once else set()
+    _finish(user, [each.id for each in done if each.status != "unchanged"], noted)
+    return done
 
 
 def _by_id(datasets: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -111,7 +130,7 @@ def _alone(user: str, given: Mapping[str, Any], files: Mapping[str, tuple[str, b
             return done
         _with_ids([done])
         if done.status != "unchanged":
-            _finish([done.id])
+            _finish(user, [done.id])
         return done
     except tk.ValidationError as error:
         model.Session.rollback()
@@ -126,9 +145,13 @@ def _alone(user: str, given: Mapping[str, Any], files: Mapping[str, tuple[str, b
         return Loaded(name, "failed", errors={"__type": "Internal Error", "message": said})
 
 
-def _finish(package_ids: list[str]) -> None:
+def _finish(user: str, package_ids: list[str], new: Collection[str] = ()) -> None:
+    """Index them and commit; the activities of the ``new`` ones are yet to be noted."""
     if package_ids:
-        together.index_together(package_ids)
+        session = model.Session()
+        datasets = shown.datasets(session, package_ids)
+        creating.note_activities(session, {key: each for key, each in datasets.items() if key in new}, user)
+        together.index_shown(datasets)
     model.Session.commit()
 
 
@@ -150,6 +173,16 @@ def _with_ids(done: Sequence[Loaded]) -> None:
 
 
 def _one(user: str, given: Mapping[str, Any], files: Mapping[str, tuple[str, bytes]], *, dry_run: bool) -> Loaded:
+    loaded, merged = _planned(user, given, files)
+    if not dry_run:
+        _write(user, loaded, merged)
+    elif merged.before is None:
+        tk.check_access("package_create", _context(user), {"owner_org": merged.package.get("owner_org")})
+    return loaded
+
+
+def _planned(user: str, given: Mapping[str, Any], files: Mapping[str, tuple[str, bytes]]) -> tuple[Loaded, _Merged]:
+    """What is to be done with a dataset."""
     name = str(given.get("name") or "")
     if not name:
         raise tk.ValidationError({"name": [tk._("Missing value")]})
@@ -166,21 +199,21 @@ def _one(user: str, given: Mapping[str, Any], files: Mapping[str, tuple[str, byt
         if each.get("name") in sent
     ]
     if merged.before is None:
-        status, package_id = "created", ""
-        context = _context(user)
-        if dry_run:
-            tk.check_access("package_create", context, {"owner_org": merged.package.get("owner_org")})
-        else:
-            uploads = _uploads(merged.package)
-            package_id = cast(str, tk.get_action("package_create")(context, merged.package))
-            _keep(package_id, uploads)
+        return Loaded(name, "created", "", merged.changed, {}, resources), merged
+    status = "updated" if merged.changed else "unchanged"
+    return Loaded(name, status, str(merged.before["id"]), merged.changed, {}, resources), merged
+
+
+def _write(user: str, loaded: Loaded, merged: _Merged) -> None:
+    """Do it, by CKAN's own actions."""
+    if loaded.status == "unchanged":
+        return
+    uploads = _uploads(merged.package)
+    if merged.before is None:
+        loaded.id = cast(str, tk.get_action("package_create")(_context(user), merged.package))
     else:
-        status, package_id = ("updated" if merged.changed else "unchanged"), str(merged.before["id"])
-        if status == "updated" and not dry_run:
-            uploads = _uploads(merged.package)
-            deferred.package_update(model.Session(), _context(user), merged.package)
-            _keep(package_id, uploads)
-    return Loaded(name, status, package_id, merged.changed, {}, resources)
+        deferred.package_update(model.Session(), _context(user), merged.package)
+    _keep(loaded.id, uploads)
 
 
 def _uploads(package: dict[str, Any]) -> dict[str, Any]:
