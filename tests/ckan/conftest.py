@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from ckan.config.middleware.flask_app import csrf
 from ckan.lib import redis, search
 from ckan.plugins import toolkit as tk
 from ckan.tests import helpers
+from werkzeug.serving import make_server
 
 HERE = Path(__file__).parent
 PASSWORD = "correct-horse-battery"
@@ -244,3 +246,19 @@ def page(app: helpers.CKANTestApp) -> Callable[..., Any]:
         return app.get(url, headers=(person or Person()).headers, **options)
 
     return open_page
+
+
+@pytest.fixture(scope="session")
+def _served(_wsgi: Any) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, _wsgi, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join(10)
+
+
+@pytest.fixture
+def live(_served: str, people: People) -> str:
+    """Address of the portal behind a real HTTP server, for programs that speak with it; it has ``people``."""
+    return _served

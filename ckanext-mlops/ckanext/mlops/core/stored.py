@@ -208,16 +208,17 @@ class Stores:
         return replace(file, size=found.size) if found else file
 
 
-def parse_manifest(data: bytes) -> tuple[StoredFile, ...]:
+def parse_manifest(data: bytes, most: int = _MAX_FILES) -> tuple[StoredFile, ...]:
     """The files in a ``.dir`` object, sorted by path; entries that are none are left out.
 
+    :param most: files that it may have
     :raises StorageError: it is no list of files
     """
     try:
         listed = json.loads(data)
     except (ValueError, RecursionError):
         listed = None
-    if not isinstance(listed, list) or len(listed) > _MAX_FILES:
+    if not isinstance(listed, list) or len(listed) > most:
         raise StorageError("A folder's list of files is damaged or too long.")
     return tuple(sorted(filter(None, map(_entry, listed)), key=_path))
 

@@ -5,7 +5,6 @@ The web process, the presence check and the previews read through here. DVC is n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,15 @@ from typing import Any
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.gitobjects import GitObjects
 from ckanext.mlops.core.mirror import existing_mirror
-from ckanext.mlops.core.storage import Found, ObjectMissing, StorageError, Store, read_all
+from ckanext.mlops.core.storage import Found, ObjectMissing, Store, read_all
+from ckanext.mlops.core.stored import parse_manifest
 from ckanext.mlops.harvesting import repositories
 from ckanext.mlops.transfers import storages
 
 MAX_BLOB = 64 * 1024 * 1024
 MAX_MANIFEST = 256 * 1024 * 1024
+#: Files of a folder that are given; the reader, which only counts and compares them, stops earlier.
+MAX_FILES = 1_000_000
 
 
 class NotServed(MlopsError):
@@ -140,20 +142,8 @@ def _tail(key: str) -> str:
 def _members(place: storages.Place) -> tuple[Member, ...]:
     if place.store is None:
         return ()
-    try:
-        listed = json.loads(read_all(place.store, place.key, MAX_MANIFEST, place.version))
-    except ValueError:
-        raise StorageError("The list of the folder's files is damaged in the storage.") from None
-    if not isinstance(listed, list):
-        raise StorageError("The list of the folder's files is damaged in the storage.")
-    found = []
-    for each in listed:
-        path, digest = (str(each.get("relpath", "")), str(each.get("md5", ""))) if isinstance(each, dict) else ("", "")
-        parts = path.split("/")
-        sound = len(digest) >= 3 and digest.isalnum() and all(part not in ("", ".", "..") for part in parts)
-        if sound and "\\" not in path and "\0" not in path:
-            found.append(Member(path, digest))
-    return tuple(sorted(found, key=lambda member: member.path))
+    listed = parse_manifest(read_all(place.store, place.key, MAX_MANIFEST, place.version), MAX_FILES)
+    return tuple(Member(each.path, each.hash) for each in listed)
 
 
 def git_blob(repository: str, oid: str) -> bytes:
