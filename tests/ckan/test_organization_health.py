@@ -31,13 +31,14 @@ def world(people, make_dataset):
             dvc_stage=f"stage-{name}",
             dvc_retired="2020-01-01" if name == "gone" else "",
             data_access="on_request" if name == "old" else "open",
-            resources=[{"url": "https://example.org/x.csv", "hash": "a" * 32, "format": "CSV"}],
+            resources=[{"url": "https://example.org/x.csv", "hash": "a" * 32, "dvc_path": "x.csv", "format": "CSV"}],
         )
         when = (utc_now() - datetime.timedelta(days=age)).isoformat() + "Z"
         row = {"id": f"v-{name}", "digest": "x", "commit": "c" * 40, "committed": when, "current": True}
         versions.store(model.Session(), package["id"], [row])
         profile = {"kind": "table", "rows": 1309, "complete": name != "gone", "columns": []}
-        model.Session.add(Content(package_id=package["id"], path="x.csv", hash="a" * 32, profile=profile))
+        for path in ("x.csv", "before/x.csv"):  # where an earlier version had it
+            model.Session.add(Content(package_id=package["id"], path=path, hash="a" * 32, profile=profile))
         model.Session.commit()
         search.rebuild(package["id"])
     for name, url in (

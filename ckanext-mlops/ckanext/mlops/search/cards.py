@@ -69,18 +69,17 @@ def cards(session: Session, packages: Iterable[Mapping[str, Any]]) -> dict[str, 
 
 def _tables(package_id: sa.ColumnElement[str], told: Mapping[str, Mapping[str, Any]]) -> sa.Select[Any]:
     """Rows of a dataset's tables as they are now. Of files that are given on request nothing is told."""
-    hashes = {
-        str(each["hash"])
-        for package in told.values()
+    files = [
+        (key, str(each.get("dvc_path") or ""), str(each["hash"]))
+        for key, package in told.items()
         for each in package.get("resources") or ()
         if isinstance(each, dict) and each.get("hash")
-    }
+    ]
     rows = Content.profile["rows"].as_integer()
     complete = sa.func.coalesce(Content.profile["complete"].as_boolean(), sa.false())
     return sa.select(sa.func.sum(rows).label("rows"), sa.func.bool_and(complete).label("all_rows")).where(
         Content.package_id == package_id,
-        Content.package_id == sa.any_(texts(told)),
-        Content.hash == sa.any_(texts(hashes)),
+        sa.tuple_(Content.package_id, Content.path, Content.hash).in_(files),
         Content.profile["kind"].astext == "table",
         rows.is_not(None),
     )
