@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.model.lineage import rows_of, texts
+from ckanext.mlops.model.lineage import rows_of
 from ckanext.mlops.model.tables import Edge, Link, Version
 from ckanext.mlops.model.transfers import Content
 
