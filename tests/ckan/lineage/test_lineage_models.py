@@ -164,6 +164,9 @@ def test_impact_names_every_model_in_use_however_many_runs_there_are(world: Worl
     assert impact["count"] == 33
     [version] = api("mlops_lineage_impact", id="passengers", kind="model")["results"]
     assert (version["name"], version["aliases"], version["distance"]) == ("churn/2", ["champion"], 2)
+    body = page("/dataset/passengers/lineage/impact?kind=model").body
+    assert '<span class="badge mlops-ref">champion</span>' in body
+    assert "Model version</span>" in body
     body = page("/dataset/passengers/lineage/impact?format=csv").body
     assert "2,model,churn/2,churn 2,model,,,,champion," in body
 
