@@ -276,3 +276,15 @@ def test_downloads_are_written_down(folder_storage, dataset, people, page, api, 
     assert model.Session.query(Audit).count() == 2
     with pytest.raises(refused):
         api("mlops_audit_list", people.member, id="titanic")
+
+
+def test_what_git_lfs_keeps_is_named_with_the_command_that_gives_it(make_dataset, app):
+    package = make_dataset(name="titanic", dvc_repository=REPOSITORY)
+    out = {"path": "data/a b.bin", "hash": "c" * 64, "algorithm": "sha256", "size": 100}
+    facts = {"address": "data", "kind": "lfs", "outs": [out]}
+    row = {"id": str(uuid.uuid4()), "digest": "a", "commit": "a" * 40, "current": True, "position": 1, "facts": facts}
+    versions.store(model.Session(), package["id"], [row])
+    model.Session.commit()
+    answer = app.get(f"/dataset/titanic/versions/{row['id']}/download?path=data/a+b.bin", status=404)
+    assert f"git checkout {'a' * 12} && git lfs pull --include 'data/a b.bin'" in answer.body
+    assert "dvc push" not in answer.body

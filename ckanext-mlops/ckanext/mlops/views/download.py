@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import zipfile
 from collections.abc import Iterator
 from typing import IO, Any, cast
@@ -247,7 +248,10 @@ def _missing(there: files.At, out: dict[str, Any], error: ObjectMissing) -> Resp
 
 
 def _elsewhere(there: files.At, out: dict[str, Any]) -> str:
-    """Who could help: the author of the version, and the command."""
+    """Who could help: the author of the version, and the command; of Git LFS, how to take it from there."""
+    if delivery.in_lfs(out):
+        path = shlex.quote(str(out["path"]))
+        return f"git checkout {there.commit[:12]} && git lfs pull --include {path}"
     remote = f" -r {out['remote']}" if out.get("remote") else ""
     organization = (there.package.get("organization") or {}).get("title") or ""
     who = " or ".join(filter(None, [there.author, organization]))
