@@ -9,8 +9,7 @@ Both walk the same table in the same session, without permissions (those are Pyt
 Then over HTTP (:mod:`lineage_http`): a CKAN with 10,000 datasets in 20 layers, the graph on which Apache Atlas 2.1.0
 needs 6 to 27 s. ``http_seconds`` is the slowest median of full-depth lineage of first, middle and last layer nodes,
 compared node by node and edge by edge with a search in memory; ``vs_atlas`` the fastest of Atlas' figures against it.
-``page_overhead`` is a dataset's page with the extension against the same page of a CKAN that has all the plugins of
-others and not this one; ``page_vs_bare`` against a CKAN without plugins.
+``page_overhead`` is a dataset's page with the extension against the same page of a CKAN without any.
 
 Starts what it needs. ``--small``: up to 10⁴ edges, 1,000 datasets; ``--no-http`` leaves the second part out.
 """

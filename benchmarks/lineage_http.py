@@ -24,7 +24,6 @@ import sqlalchemy as sa
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 LAYERS, FAN_IN = 20, 3
-OURS = ("mlops", "mlops_preview", "dvc_harvester")
 # Seconds of Apache Atlas 2.1.0 for the full lineage of first, middle and last layer nodes of 10,000 datasets, measured
 # on two cores with nothing else running: the fastest of its 6 to 27 s.
 ATLAS_SECONDS = 6.0
@@ -111,7 +110,7 @@ def reach(graph: dict[str, list[set[str]]], start: str) -> set[str]:
 
 @contextmanager
 def serving(folder: Path, backing: Any, kind: str, only: str = "") -> Iterator[str]:
-    """The address of a CKAN ``with`` this extension, ``without`` it but with all plugins of others, or ``bare``.
+    """The address of a CKAN ``with`` this extension, or of a ``bare`` one.
 
     :param only: the plugins of the first kind; all by default
     """
@@ -135,12 +134,8 @@ def serving(folder: Path, backing: Any, kind: str, only: str = "") -> Iterator[s
     )
     text = render(values).replace("level = INFO", "level = ERROR")
     if kind != "with":
-        left_out = ("ckanext.mlops", "scheming.") if kind == "without" else ("ckanext.", "scheming.", "ckan.harvest.")
-        lines = [line for line in text.splitlines() if not line.startswith(left_out)]
-        theirs = [name for name in PLUGINS.split() if name not in OURS] if kind == "without" else ["activity"]
-        text = "\n".join(
-            f"ckan.plugins = {' '.join(theirs)}" if line.startswith("ckan.plugins") else line for line in lines
-        )
+        lines = [line for line in text.splitlines() if not line.startswith(("ckanext.", "scheming.", "ckan.harvest."))]
+        text = "\n".join("ckan.plugins = activity" if line.startswith("ckan.plugins") else line for line in lines)
     ini = home / "ckan.ini"
     ini.write_text(text)
     subprocess.run([sys.executable, "-c", PREPARE, str(ini)], check=True, stdout=subprocess.DEVNULL)
@@ -190,12 +185,11 @@ def lineage_over_http(folder: Path, width: int, rounds: int) -> dict[str, Any]:
     from embedded.services import backing_services
 
     with (
-        backing_services(folder, cores=("with", "without", "bare")) as backing,
+        backing_services(folder, cores=("with", "bare")) as backing,
         serving(folder, backing, "with") as one,
-        serving(folder, backing, "without") as two,
-        serving(folder, backing, "bare") as three,
+        serving(folder, backing, "bare") as two,
     ):
-        pages: dict[str, list[float]] = {one: [], two: [], three: []}
+        pages: dict[str, list[float]] = {one: [], two: []}
         for number in range(rounds * 5 + 3):
             for address in pages:
                 began = time.perf_counter()
@@ -203,10 +197,7 @@ def lineage_over_http(folder: Path, width: int, rounds: int) -> dict[str, Any]:
                 if number >= 3:
                     pages[address].append(time.perf_counter() - began)
         medians = {address: statistics.median(each) for address, each in pages.items()}
-        print(
-            f"dataset page: {medians[one] * 1e3:.0f} ms with the extension, {medians[two] * 1e3:.0f} ms with the same "
-            f"plugins of others and without it, {medians[three] * 1e3:.0f} ms in a CKAN without plugins"
-        )
+        print(f"dataset page: {medians[one] * 1e3:.0f} ms with the extension, {medians[two] * 1e3:.0f} ms without")
         graph = fill(backing.database("ckan_with"), width)
         slowest = 0.0
         for label, layer in (("first", 0), ("middle", LAYERS // 2), ("last", LAYERS - 1)):
@@ -230,5 +221,4 @@ def lineage_over_http(folder: Path, width: int, rounds: int) -> dict[str, Any]:
         "http_seconds": round(slowest, 3),
         "vs_atlas": round(ATLAS_SECONDS / slowest, 1),
         "page_overhead": round(medians[one] / medians[two], 2),
-        "page_vs_bare": round(medians[one] / medians[three], 2),
     }
