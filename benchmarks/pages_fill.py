@@ -162,13 +162,11 @@ def _copy(packages: list[dict[str, Any]], repositories: int, *, own: bool) -> No
     from ckan import model
     from ckan.lib.search import common
 
-    from ckanext.mlops.search import together
-
     solr = common.make_connection()
     entries = [
         json.dumps(each, default=lambda value: value.isoformat() + "Z")
         for package in packages
-        for each in together._documents(package["id"], solr)
+        for each in _documents(package["id"])
     ]
     connection = model.Session.connection()
     rows = {}
@@ -197,6 +195,26 @@ def _copy(packages: list[dict[str, Any]], repositories: int, *, own: bool) -> No
     engine: Any = model.meta.engine
     with engine.connect() as plain:
         plain.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text("ANALYZE"))
+
+
+def _documents(package_id: str) -> list[dict[str, Any]]:
+    """What CKAN sends to Solr: its connection is stood in for."""
+    from ckan import logic
+    from ckan.lib.search import index, index_for
+
+    found: list[dict[str, Any]] = []
+
+    class Collector:
+        def add(self, docs: list[dict[str, Any]], commit: bool = False) -> None:
+            found.extend(docs)
+
+    default, custom = logic.package_show_default_and_custom_schemas({"ignore_auth": True}, package_id)
+    connect, index.make_connection = index.make_connection, Collector
+    try:
+        index_for("Package").insert_dict(dict(default, with_custom_schema=custom))
+    finally:
+        index.make_connection = connect
+    return found
 
 
 def _entry(text: str, number: int, *, own: bool) -> dict[str, Any]:
