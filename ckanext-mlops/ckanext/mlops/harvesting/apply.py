@@ -27,8 +27,8 @@ from ckanext.mlops.catalog.plan import Change
 from ckanext.mlops.catalog.weburl import import_uri
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.harvesting import creating, memory
-from ckanext.mlops.logic import deferred
+from ckanext.mlops.harvesting import memory
+from ckanext.mlops.logic import creating, deferred
 from ckanext.mlops.model import hashes, lineage, versions
 from ckanext.mlops.model.tables import utc_now
 

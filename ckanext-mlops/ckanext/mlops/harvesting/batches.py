@@ -26,9 +26,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 
 from ckanext.mlops.catalog.text import line
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.harvesting import creating
 from ckanext.mlops.harvesting.apply import Applied, Failed, apply
-from ckanext.mlops.logic import shown
+from ckanext.mlops.logic import creating, shown
 from ckanext.mlops.model import hashes
 from ckanext.mlops.search import together
 

@@ -22,8 +22,7 @@ from ckan.types import Context
 from werkzeug.datastructures import FileStorage
 
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.harvesting import creating
-from ckanext.mlops.logic import deferred, shown
+from ckanext.mlops.logic import creating, deferred, shown
 from ckanext.mlops.search import together
 
 log = logging.getLogger(__name__)
