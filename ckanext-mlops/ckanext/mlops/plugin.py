@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ckan import plugins as p
-from ckan.authz import get_local_functions
 from ckan.common import CKANConfig
 from ckan.lib.plugins import DefaultTranslation
 from ckan.plugins import toolkit as tk
@@ -13,15 +12,13 @@ from ckan.types import Context, Validator
 from flask import Blueprint
 
 from ckanext.mlops import activity, cleanup, lineage_index, resource_view, uploaded, views
-from ckanext.mlops.logic import auth, auth_registration, auth_search, registration, validators
+from ckanext.mlops.logic import auth, registration, validators
 from ckanext.mlops.model import lineage
 from ckanext.mlops.search import document, facets, query
 
 
 @tk.blanket.actions
-@tk.blanket.auth_functions(
-    dict(each for module in (auth, auth_registration, auth_search) for each in get_local_functions(module))
-)
+@tk.blanket.auth_functions(auth.functions())
 @tk.blanket.cli
 @tk.blanket.config_declarations
 @tk.blanket.helpers

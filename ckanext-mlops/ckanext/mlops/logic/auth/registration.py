@@ -6,16 +6,13 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import AuthResult, Context, DataDict
 
+from ckanext.mlops.logic.auth.rules import may, may_create
 from ckanext.mlops.model import Plan
 
 
 def mlops_registration_create(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may create datasets, as for harvest sources."""
-    try:
-        tk.check_access("package_create", context, {})
-    except tk.NotAuthorized:
-        return {"success": False, "msg": tk._("Only who may create datasets may have repositories read")}
-    return {"success": True}
+    return may_create(context, tk._("Only who may create datasets may have repositories read"))
 
 
 def mlops_registration_show(context: Context, data_dict: DataDict) -> AuthResult:
@@ -36,8 +33,4 @@ def mlops_dataset_register(context: Context, data_dict: DataDict) -> AuthResult:
 
 def mlops_source_add(context: Context, data_dict: DataDict) -> AuthResult:
     """Editors of the dataset."""
-    try:
-        tk.check_access("package_update", context, {"id": data_dict["id"]})
-    except tk.NotAuthorized as error:
-        return {"success": False, "msg": error.message or str(error)}
-    return {"success": True}
+    return may("package_update", context, data_dict["id"])

@@ -6,6 +6,7 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import AuthResult, Context, DataDict
 
+from ckanext.mlops.logic.auth.rules import may, signed_in
 from ckanext.mlops.model.searches import SavedSearch
 
 
@@ -18,23 +19,12 @@ def mlops_search_suggest(context: Context, data_dict: DataDict) -> AuthResult:
 @tk.auth_allow_anonymous_access
 def mlops_dataset_similar(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may see the dataset; the answer holds what they may see."""
-    return _of_dataset(context, data_dict)
-
-
-def _of_dataset(context: Context, data_dict: DataDict) -> AuthResult:
-    try:
-        tk.check_access("package_show", context, {"id": data_dict["id"]})
-    except tk.NotAuthorized as error:
-        return {"success": False, "msg": error.message or str(error)}
-    return {"success": True}
+    return may("package_show", context, data_dict["id"])
 
 
 def mlops_saved_search_create(context: Context, data_dict: DataDict) -> AuthResult:
     """Every signed-in user."""
-    # CKAN 2.12 passes an AnonymousUser object, which its own check takes for a signed-in user.
-    if context.get("user"):
-        return {"success": True}
-    return {"success": False, "msg": tk._("You must be signed in to save searches")}
+    return signed_in(context, tk._("You must be signed in to save searches"))
 
 
 def mlops_saved_search_list(context: Context, data_dict: DataDict) -> AuthResult:
@@ -56,8 +46,4 @@ def mlops_saved_search_delete(context: Context, data_dict: DataDict) -> AuthResu
 @tk.auth_allow_anonymous_access
 def mlops_organization_health(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may see the organization; its datasets and sources are checked one by one."""
-    try:
-        tk.check_access("organization_show", context, {"id": data_dict["id"]})
-    except tk.NotAuthorized as error:
-        return {"success": False, "msg": error.message or str(error)}
-    return {"success": True}
+    return may("organization_show", context, data_dict["id"])
