@@ -15,7 +15,6 @@ LINK_KINDS = ("experiment", "run", "logged_model", "registered_model", "model_ve
 RUN_FIELDS = ("name", "status", "started", "duration", "user", "git_commit")
 HAPPENED = ("added", "changed", "unchanged", "retired", "failed", "waiting", "held")
 DIRECTIONS = ("both", "upstream", "downstream")
-LEVELS = ("datasets", "steps", "files")
 MAX_DEPTH = 20
 MAX_NODES = 2000
 MAX_NODES_BRIEF = 20_000
