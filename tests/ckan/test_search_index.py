@@ -75,7 +75,8 @@ def test_files_without_a_format_make_no_empty_facet(make_dataset):
 
 
 @pytest.mark.parametrize("url", ["/dataset/", "/organization/lab"])
-def test_facets_have_titles_on_the_search_pages(titanic, page, url):
+def test_facets_have_titles_on_the_search_pages(titanic, make_dataset, page, url):
+    make_dataset(name="other", dvc_repository="https://github.com/example/other", dvc_stage="fetch")
     body = page(url, status=200).body
     for title in ("Repository", "Kind", "Stage"):
         assert f"{title}\n" in body or f">{title}<" in body or f" {title} " in body

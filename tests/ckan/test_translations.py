@@ -31,14 +31,14 @@ def test_what_is_behind_is_named(tmp_path):
     po = folder / "de/LC_MESSAGES/ckanext-mlops.po"
     text = po.read_text(encoding="utf-8")
     assert 'msgid "Get this data"' in text
-    assert 'msgstr "Abdeckung"' in text
+    assert 'msgstr "Stillgelegt"' in text
     at = text.index('msgstr "', text.index('msgid "Get this data"'))
     text = text[:at] + 'msgstr ""' + text[text.index("\n", at) :]
-    po.write_text(text.replace('msgstr "Abdeckung"', 'msgstr "Abdeckung {what}"'), encoding="utf-8")
+    po.write_text(text.replace('msgstr "Stillgelegt"', 'msgstr "Stillgelegt {what}"'), encoding="utf-8")
     code, report = check(folder)
     assert code == 1
     assert "de: 'Get this data' is not translated" in report
-    assert "de: 'Coverage' has other names between braces: Abdeckung {what}" in report
+    assert "de: 'Retired' has other names between braces: Stillgelegt {what}" in report
     assert "ckanext-mlops.mo is behind" in report
     assert po.read_text(encoding="utf-8").count("{what}") == text.count("{what}") + 1
 
