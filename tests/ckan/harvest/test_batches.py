@@ -17,7 +17,8 @@ from ckanext.activity.model import Activity
 from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestObjectError
 
-from ckanext.mlops.harvesting import apply, batches, creating, memory
+from ckanext.mlops.harvesting import apply, batches, memory
+from ckanext.mlops.logic import creating
 
 
 def pipeline(stages: int) -> tuple[str, str]:
