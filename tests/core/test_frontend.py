@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2] / "ckanext-mlops"
 FRONTEND = ROOT / "frontend"
 ASSETS = ROOT / "ckanext" / "mlops" / "assets"
 #: They import what `npm ci` installs.
-NEED_PACKAGES = {"graph.test.js"}
+NEED_PACKAGES = {"graph.test.js", "md5.test.js"}
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no Node on this machine; a portal needs none")
