@@ -57,7 +57,7 @@ def write(
             for guid, (refs, digest) in known.items()
         }
         plans.write(session, job_id, source_id, facts={"moved": kept})
-        refresh(session, remembered.objects, known)
+        refresh(session, remembered.objects, known, before)
     revision_store.store(session, source_id, repository, revisions)
 
 
@@ -91,16 +91,20 @@ def digest_of(session: Session, object_id: str) -> str:
     )
 
 
-def refresh(session: Session, objects: Mapping[str, str], moved: Moved) -> None:
+def refresh(
+    session: Session, objects: Mapping[str, str], moved: Moved, before: Mapping[str, list[dict[str, Any]]] | None = None
+) -> None:
     """Let versions show other branches and tags, and the search find them. The caller commits.
 
     :param objects: guid → harvest object id
+    :param before: version id → what it shows so far, where that was read already
     """
     rows = [{"id": key, "refs": shown} for each, _ in moved.values() for key, shown in each.items()]
     marks = [{"id": objects[guid], "refs": digest} for guid, (_, digest) in moved.items()]
     if not marks:
         return
-    before = _shown(session, (row["id"] for row in rows))
+    if before is None:
+        before = _shown(session, (row["id"] for row in rows))
     # One statement for all of them: a commit moves the branch of every dataset that it leaves alone.
     new = _table(rows, sa.column("refs", JSONB))
     session.execute(

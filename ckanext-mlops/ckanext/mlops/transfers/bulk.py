@@ -263,9 +263,6 @@ def _merge(user: str, given: Mapping[str, Any], files: Mapping[str, tuple[str, b
             continue
         if key == "tags":
             value = _united(value, before.get("tags") or (), "name")
-        elif key == "owner_org" and value:
-            organization = model.Group.get(str(value))
-            value = organization.id if organization else value
         if not _same(key, value, before.get(key)):
             package[key] = value
             changed.append(key)
