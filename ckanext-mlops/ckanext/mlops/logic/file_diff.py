@@ -11,6 +11,7 @@ from ckan.types import Context
 
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.file_changes import File, FileChanges, compare
+from ckanext.mlops.logic.reader import same_user
 from ckanext.mlops.model import Version, contents
 from ckanext.mlops.transfers import delivery
 
@@ -145,7 +146,7 @@ def _members(context: Context, version: Version, repository: str, out: dict[str,
 
     :raises MlopsError: it cannot be had
     """
-    reader: Any = {key: context[key] for key in ("user", "auth_user_obj") if key in context}
+    reader = same_user(context)
     try:
         tk.check_access("mlops_download", reader, {"id": version.package_id})
     except tk.NotAuthorized:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
@@ -12,7 +12,7 @@ from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject,
 
 from ckanext.mlops.core import naming
 from ckanext.mlops.logic import coverage
-from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.search.document import COMMITTED
 
 MAX_SOURCES = 200
@@ -32,7 +32,7 @@ def answer(context: Context, organization: model.Group, *, days: int, limit: int
 
 def _stale(context: Context, organization: model.Group, days: int, limit: int) -> dict[str, Any]:
     """Datasets whose newest version is older, the oldest first; what is retired is not expected to go on."""
-    reader = cast(Context, {key: context[key] for key in ("user", "auth_user_obj") if key in context})
+    reader = same_user(context)
     found = tk.get_action("package_search")(
         reader,
         {

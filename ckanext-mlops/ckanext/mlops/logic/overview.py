@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from ckan.plugins import toolkit as tk
@@ -12,7 +12,7 @@ from ckanext.harvest.model import HarvestJob, HarvestSource
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.model import Edge
 from ckanext.mlops.search.document import COMMITTED, REPOSITORY
 
@@ -24,9 +24,7 @@ def overview(context: Context, limit: int) -> dict[str, Any]:
     """See :func:`mlops_overview`."""
 
     def search(arguments: dict[str, Any]) -> dict[str, Any]:
-        # A context of its own: package_search leaves things in it.
-        reader = {key: context[key] for key in ("user", "auth_user_obj") if key in context}
-        return dict(tk.get_action("package_search")(cast(Context, reader), arguments | {"include_private": True}))
+        return dict(tk.get_action("package_search")(same_user(context), arguments | {"include_private": True}))
 
     newest = search(
         {

@@ -28,6 +28,7 @@ from ckanext.mlops.core.records import Plot, from_dict
 from ckanext.mlops.core.revision_files import RevisionFiles
 from ckanext.mlops.harvesting import repositories as mirrors
 from ckanext.mlops.logic import repositories
+from ckanext.mlops.logic.reader import same_user
 from ckanext.mlops.model import Revision, Version, revisions
 from ckanext.mlops.model.lineage import texts
 from ckanext.mlops.transfers import delivery
@@ -119,7 +120,7 @@ class Plots:
             return "" if self.whole else _PRIVATE
         package_id = owner[0]
         if package_id not in self._allowed:
-            reader: Any = {key: self.context[key] for key in ("user", "auth_user_obj") if key in self.context}
+            reader = same_user(self.context)
             try:
                 tk.check_access("mlops_download", reader, {"id": package_id})
                 self._allowed[package_id] = True

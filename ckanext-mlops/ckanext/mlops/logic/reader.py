@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from ckan import authz, model
@@ -21,6 +21,11 @@ def labels(context: Context) -> list[str] | None:
     if context.get("ignore_auth") or authz.is_sysadmin(context.get("user")):
         return None
     return list(get_permission_labels().get_user_dataset_labels(context.get("auth_user_obj")))
+
+
+def same_user(context: Context) -> Context:
+    """A context of its own for another action that the user of ``context`` calls: actions leave things in theirs."""
+    return cast(Context, {key: context[key] for key in ("user", "auth_user_obj") if key in context})
 
 
 class Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
@@ -12,7 +12,7 @@ from ckan.types import Context
 from ckanext.harvest.model import HarvestObject
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.search.document import REPOSITORY
 
 MAX_DATASETS = 1000
@@ -40,7 +40,7 @@ def show(context: Context, repository_id: str) -> Seen:
 
     :raises ckan.logic.NotFound: there is none of that id, or the reader may see nothing of it
     """
-    reader = cast(Context, {key: context[key] for key in ("user", "auth_user_obj") if key in context})
+    reader = same_user(context)
     found = tk.get_action("package_search")(
         reader,
         {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
@@ -17,7 +17,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context
 
 from ckanext.mlops.core import matching
-from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.model.lineage import texts
 from ckanext.mlops.model.tables import Edge
 
@@ -82,7 +82,7 @@ def similar(context: Context, package: model.Package, limit: int) -> list[dict[s
 
 
 def _search(context: Context, **arguments: Any) -> list[dict[str, Any]]:
-    reader = cast(Context, {key: context[key] for key in ("user", "auth_user_obj") if key in context})
+    reader = same_user(context)
     asked = {"facet": "false", "include_private": True, **arguments}
     return list(tk.get_action("package_search")(reader, asked)["results"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
@@ -11,12 +11,13 @@ from ckan.types import Context, DataDict
 
 from ckanext.mlops.catalog.recipe import recipe
 from ckanext.mlops.logic import files, schema_transfer
+from ckanext.mlops.logic.reader import same_user
 from ckanext.mlops.model.transfers import Audit
 
 
 def package_dict(context: Context, package_id: str) -> dict[str, Any]:
     """The dataset as the caller's ``package_show`` gives it."""
-    reader = cast(Context, {key: context[key] for key in ("user", "auth_user_obj") if key in context})
+    reader = same_user(context)
     found: dict[str, Any] = tk.get_action("package_show")(reader, {"id": package_id})
     return found
 

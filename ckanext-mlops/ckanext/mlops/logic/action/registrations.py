@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.address import shown
 from ckanext.mlops.logic import registration, schema, schema_registration
-from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.model import Plan, plans
 
 KIND = "registration"
@@ -134,10 +134,10 @@ def mlops_source_add(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :rtype: dictionary
     """
     tk.check_access("mlops_source_add", context, data_dict)
-    reader = cast(Context, {key: context[key] for key in ("user", "auth_user_obj") if key in context})
+    reader = same_user(context)
     package = tk.get_action("package_show")(cast(Context, {**reader, "use_cache": False}), {"id": data_dict["id"]})
     try:
-        source = tk.get_action("package_show")(cast(Context, dict(reader)), {"id": data_dict["dataset"]})
+        source = tk.get_action("package_show")(same_user(context), {"id": data_dict["dataset"]})
     except (tk.ObjectNotFound, tk.NotAuthorized):
         raise tk.ValidationError({"dataset": [tk._("There is no dataset of that name that you may see")]}) from None
     if source["id"] == package["id"]:
@@ -147,7 +147,7 @@ def mlops_source_add(context: Context, data_dict: DataDict) -> dict[str, Any]:
     if added:
         entries.append({"dataset": source["id"]})
         patched = {"id": package["id"], "derived_from": entries}
-        package = tk.get_action("package_patch")(cast(Context, dict(reader)), patched)
+        package = tk.get_action("package_patch")(same_user(context), patched)
     return {"id": package["id"], "derived_from": package.get("derived_from") or [], "added": added}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
@@ -11,7 +11,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
 from ckanext.mlops.logic import schema, schema_search
-from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.model import searches
 from ckanext.mlops.model.searches import SavedSearch
 from ckanext.mlops.model.tables import utc_now
@@ -49,7 +49,7 @@ def mlops_saved_search_create(context: Context, data_dict: DataDict) -> dict[str
     if user is None:
         raise tk.NotAuthorized
     query = saved.canonical(data_dict["query"])
-    reader = cast(Context, {key: context[key] for key in ("user", "auth_user_obj") if key in context})
+    reader = same_user(context)
     try:
         tk.get_action("package_search")(reader, {**saved.arguments(query), "rows": 0})
     except (tk.ValidationError, tk.ObjectNotFound) as error:

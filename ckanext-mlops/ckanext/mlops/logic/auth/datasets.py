@@ -5,7 +5,7 @@ from __future__ import annotations
 from ckan.plugins import toolkit as tk
 from ckan.types import AuthResult, Context, DataDict
 
-from ckanext.mlops.logic.auth.rules import may, signed_in
+from ckanext.mlops.logic.auth.rules import may, row, signed_in
 from ckanext.mlops.model import Version
 
 
@@ -18,10 +18,7 @@ def mlops_version_list(context: Context, data_dict: DataDict) -> AuthResult:
 @tk.auth_allow_anonymous_access
 def mlops_version_show(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may see the version's dataset."""
-    version = context["session"].get(Version, data_dict["id"])
-    if version is None:
-        raise tk.ObjectNotFound(f"No version {data_dict['id']}")
-    return may("package_show", context, version.package_id)
+    return may("package_show", context, row(context, data_dict, Version, "version").package_id)
 
 
 @tk.auth_allow_anonymous_access

@@ -6,7 +6,7 @@ from ckan import authz, model
 from ckan.plugins import toolkit as tk
 from ckan.types import AuthResult, Context, DataDict
 
-from ckanext.mlops.logic.auth.rules import may, signed_in
+from ckanext.mlops.logic.auth.rules import may, row, signed_in
 from ckanext.mlops.model import transfers
 from ckanext.mlops.model.transfers import AccessRequest
 
@@ -70,10 +70,7 @@ def mlops_access_list(context: Context, data_dict: DataDict) -> AuthResult:
 
 def mlops_access_decide(context: Context, data_dict: DataDict) -> AuthResult:
     """Editors of the dataset that is asked for."""
-    found = context["session"].get(AccessRequest, data_dict["id"])
-    if found is None:
-        raise tk.ObjectNotFound(f"No request {data_dict['id']}")
-    return may("package_update", context, found.package_id)
+    return may("package_update", context, row(context, data_dict, AccessRequest, "request").package_id)
 
 
 @tk.auth_allow_anonymous_access

@@ -6,7 +6,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import AuthFunction, AuthResult, Context, DataDict
 from ckanext.harvest.model import HarvestJob, HarvestObject
 
-from ckanext.mlops.logic.auth.rules import may
+from ckanext.mlops.logic.auth.rules import may, row
 
 
 def mlops_repository_push(context: Context, data_dict: DataDict) -> AuthResult:
@@ -31,10 +31,7 @@ def mlops_preview_show(context: Context, data_dict: DataDict) -> AuthResult:
 
 def mlops_harvest_report(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may change the job's source."""
-    job = context["session"].get(HarvestJob, data_dict["id"])
-    if job is None:
-        raise tk.ObjectNotFound(f"No harvest job {data_dict['id']}")
-    return may("harvest_source_update", context, str(job.source_id))
+    return may("harvest_source_update", context, str(row(context, data_dict, HarvestJob, "harvest job").source_id))
 
 
 def mlops_harvest_approve(context: Context, data_dict: DataDict) -> AuthResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ckan.plugins import toolkit as tk
 from ckan.types import AuthResult, Context, DataDict
 
-from ckanext.mlops.logic.auth.rules import may, may_create, signed_in
+from ckanext.mlops.logic.auth.rules import may, may_create, row, signed_in
 from ckanext.mlops.model import Link, LinkHint
 
 
@@ -28,10 +28,7 @@ def mlops_link_create(context: Context, data_dict: DataDict) -> AuthResult:
 
 def mlops_link_delete(context: Context, data_dict: DataDict) -> AuthResult:
     """Editors of the linked dataset."""
-    link = context["session"].get(Link, data_dict["id"])
-    if link is None:
-        raise tk.ObjectNotFound(f"No link {data_dict['id']}")
-    return may("package_update", context, link.package_id)
+    return may("package_update", context, row(context, data_dict, Link, "link").package_id)
 
 
 def mlops_link_create_many(context: Context, data_dict: DataDict) -> AuthResult:
@@ -51,10 +48,7 @@ def mlops_link_update(context: Context, data_dict: DataDict) -> AuthResult:
 @tk.auth_allow_anonymous_access
 def mlops_link_show(context: Context, data_dict: DataDict) -> AuthResult:
     """Whoever may see the linked dataset."""
-    link = context["session"].get(Link, data_dict["id"])
-    if link is None:
-        raise tk.ObjectNotFound(f"No link {data_dict['id']}")
-    return may("package_show", context, link.package_id)
+    return may("package_show", context, row(context, data_dict, Link, "link").package_id)
 
 
 @tk.auth_allow_anonymous_access
@@ -65,10 +59,7 @@ def mlops_link_hint_list(context: Context, data_dict: DataDict) -> AuthResult:
 
 def mlops_link_hint_accept(context: Context, data_dict: DataDict) -> AuthResult:
     """Editors of the dataset that it is about."""
-    hint = context["session"].get(LinkHint, data_dict["id"])
-    if hint is None:
-        raise tk.ObjectNotFound(f"No hint {data_dict['id']}")
-    return may("package_update", context, hint.package_id)
+    return may("package_update", context, row(context, data_dict, LinkHint, "hint").package_id)
 
 
 def mlops_link_hint_dismiss(context: Context, data_dict: DataDict) -> AuthResult:

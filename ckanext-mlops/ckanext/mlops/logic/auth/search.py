@@ -6,7 +6,7 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import AuthResult, Context, DataDict
 
-from ckanext.mlops.logic.auth.rules import may, signed_in
+from ckanext.mlops.logic.auth.rules import may, row, signed_in
 from ckanext.mlops.model.searches import SavedSearch
 
 
@@ -34,9 +34,7 @@ def mlops_saved_search_list(context: Context, data_dict: DataDict) -> AuthResult
 
 def mlops_saved_search_delete(context: Context, data_dict: DataDict) -> AuthResult:
     """Who saved it."""
-    search = context["session"].get(SavedSearch, data_dict["id"])
-    if search is None:
-        raise tk.ObjectNotFound(f"No saved search {data_dict['id']}")
+    search = row(context, data_dict, SavedSearch, "saved search")
     user = model.User.get(context.get("user"))
     if user is not None and search.user_id == user.id:
         return {"success": True}
