@@ -67,7 +67,8 @@ def types(_work: Path, _options: list[str]) -> Outcome:
 def pytest(name: str, work: Path, options: list[str], environment: Mapping[str, str] | None = None) -> Outcome:
     """Run `tests/NAME` and count its results; no test run at all is a failure."""
     report = work / f"{name}.xml"
-    command = _module("pytest", f"tests/{name}", f"--junitxml={report}", *options)
+    # The profile repeats the same generated examples every time; pytest called by hand tries others.
+    command = _module("pytest", f"tests/{name}", f"--junitxml={report}", "--hypothesis-profile=ci", *options)
     code = subprocess.run(command, cwd=ROOT, env={**os.environ, **(environment or {})}, check=False).returncode
     if not report.exists():
         return Outcome(name, passed=False, note=f"pytest ended with code {code} before any test")

@@ -71,7 +71,8 @@ def test_a_dropped_file_is_known_and_linked(signed_in, portal, act, name, pictur
     content = requests.get(portal.url + file["address"], timeout=60).text
     organization = act("package_show", id="titanic-prepare")["owner_org"]
     act("package_create", name=name, title="Mine", owner_org=organization)
-    page.goto(f"{portal.url}/dataset/{name}/resource/new")
+    # CKAN starts its own scripts, which fill the name in, after it has fetched the texts of the locale.
+    page.goto(f"{portal.url}/dataset/{name}/resource/new", wait_until="networkidle")
     drop = """(content) => {
       const data = new DataTransfer();
       data.items.add(new File([content], "passengers.csv", { type: "text/csv" }));

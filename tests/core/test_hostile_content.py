@@ -66,6 +66,14 @@ def test_hostile_yaml_spoils_only_its_file(repo: Any, name: str, path: str) -> N
     assert "good.dvc" in {stage.address for stage in snapshot.stages}
 
 
+@pytest.mark.parametrize("value", ["true", "1", "x", "{a: b}", "[1]", "[[a]]", "[{path: [a]}]", "[{path: 1}]"])
+@pytest.mark.parametrize("key", ["cmd", "deps", "outs", "params"])
+@pytest.mark.parametrize("pipeline", [None, "[]", "stages: {train: {cmd: '${no.such}'}}"])
+def test_a_lock_alone_with_values_of_the_wrong_kind(repo: Any, pipeline: str | None, key: str, value: str) -> None:
+    repo.commit({**GOOD, "dvc.yaml": pipeline, "dvc.lock": f"schema: '2.0'\nstages: {{train: {{{key}: {value}}}}}\n"})
+    assert "good.dvc" in {stage.address for stage in repo.snapshot().stages}
+
+
 @pytest.mark.parametrize(
     ("path", "data"),
     [

@@ -241,8 +241,8 @@ def lock_definition(entry: Mapping[str, Any]) -> dict[str, Any]:
     params = entry.get("params")
     return {
         "cmd": entry.get("cmd"),
-        "deps": [item["path"] for item in entry.get("deps") or [] if isinstance(item, dict) and "path" in item],
-        "outs": [item["path"] for item in entry.get("outs") or [] if isinstance(item, dict) and "path" in item],
+        "deps": _paths(entry.get("deps")),
+        "outs": _paths(entry.get("outs")),
         "params": [{file: list(keys)} for file, keys in params.items() if isinstance(keys, dict)]
         if isinstance(params, dict)
         else None,
@@ -265,6 +265,11 @@ def labels(value: Any, place: Place, limits: Limits) -> list[Label]:
 def _datasets(value: Any) -> dict[str, Any]:
     entries = value if isinstance(value, list) else []
     return {str(item["name"]): item for item in entries if isinstance(item, dict) and "name" in item}
+
+
+def _paths(value: Any) -> list[Any]:
+    entries = value if isinstance(value, list) else []
+    return [item["path"] for item in entries if isinstance(item, dict) and "path" in item]
 
 
 def _strings(value: Any) -> list[str]:
