@@ -21,7 +21,7 @@ from ckanext.mlops.harvesting import source_form
 from ckanext.mlops.logic import dependents
 from ckanext.mlops.logic.holders import holders
 from ckanext.mlops.logic.reader import Reader
-from ckanext.mlops.logic.schema import HAPPENED
+from ckanext.mlops.logic.schema.harvest import HAPPENED
 from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import versions
 from ckanext.mlops.search import freshness

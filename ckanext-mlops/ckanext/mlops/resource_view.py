@@ -9,7 +9,7 @@ from ckan.plugins import toolkit as tk
 
 from ckanext.mlops.lineage_page import page, words
 from ckanext.mlops.lineage_page.state import State
-from ckanext.mlops.logic import schema
+from ckanext.mlops.logic.schema import lineage as schema
 
 NAME = "mlops_lineage_view"
 DEFAULTS = {"level": "files", "direction": "both", "depth": "3"}

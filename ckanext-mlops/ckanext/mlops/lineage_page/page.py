@@ -10,7 +10,7 @@ from ckan.plugins import toolkit as tk
 from ckanext.mlops.lineage_page import rows, words
 from ckanext.mlops.lineage_page.shown import Graph, keyed, shown
 from ckanext.mlops.lineage_page.state import State
-from ckanext.mlops.logic.schema import MAX_DEPTH
+from ckanext.mlops.logic.schema.lineage import MAX_DEPTH
 
 MAX_NODES = 300
 Address = Callable[[Mapping[str, str]], str]

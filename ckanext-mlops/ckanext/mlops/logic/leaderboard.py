@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.logic.mlflow_dictize import Servers, run_dict
 from ckanext.mlops.logic.mlflow_lineage import model_versions_of_runs, version_label
-from ckanext.mlops.logic.schema import RELATIONS
+from ckanext.mlops.logic.schema.links import RELATIONS
 from ckanext.mlops.model import Link, Version, run_table
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import utc_now

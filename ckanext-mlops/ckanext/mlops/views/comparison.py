@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request
 from ckanext.mlops.core.sheets import csv_text
 from ckanext.mlops.logic import charts, versions
 from ckanext.mlops.logic.comparison import GROUPS
-from ckanext.mlops.logic.schema_compare import MAX_COMPARED
+from ckanext.mlops.logic.schema.compare import MAX_COMPARED
 from ckanext.mlops.views.datasets import dataset_or_abort
 from ckanext.mlops.views.experiments import relation_text
 

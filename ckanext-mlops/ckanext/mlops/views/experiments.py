@@ -11,8 +11,8 @@ from flask import Blueprint, Response, request
 
 from ckanext.mlops.core.sheets import csv_text
 from ckanext.mlops.logic.leaderboard import goal_of
-from ckanext.mlops.logic.schema import LINK_KINDS, RELATIONS
-from ckanext.mlops.logic.schema_compare import MAX_COMPARED
+from ckanext.mlops.logic.schema.compare import MAX_COMPARED
+from ckanext.mlops.logic.schema.links import LINK_KINDS, RELATIONS
 from ckanext.mlops.tracking import servers as mlflow_servers
 from ckanext.mlops.views import evidence
 from ckanext.mlops.views.run_columns import MAX_COLUMNS, Table, columns, duration, number, sheet

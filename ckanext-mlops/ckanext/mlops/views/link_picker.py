@@ -7,7 +7,7 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 from flask import Blueprint, request
 
-from ckanext.mlops.logic.schema import RELATIONS
+from ckanext.mlops.logic.schema.links import RELATIONS
 from ckanext.mlops.tracking import servers as mlflow_servers
 from ckanext.mlops.views.run_columns import number
 

@@ -16,7 +16,7 @@ from flask import Blueprint, Response, request
 from ckanext.mlops.core.plot_charts import filled
 from ckanext.mlops.core.sheets import csv_text
 from ckanext.mlops.logic import plots
-from ckanext.mlops.logic.schema_compare import MAX_COMPARED
+from ckanext.mlops.logic.schema.compare import MAX_COMPARED
 
 PER_PAGE = 6
 CHOSEN = 3

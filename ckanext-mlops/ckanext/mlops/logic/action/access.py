@@ -10,13 +10,14 @@ from ckan.model.types import make_uuid
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import schema, schema_transfer
+from ckanext.mlops.logic.schema import common
+from ckanext.mlops.logic.schema import transfer as schema
 from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.model.transfers import AccessRequest
 from ckanext.mlops.transfers import audit
 
 
-@tk.validate_action_data(schema_transfer.access_ask)
+@tk.validate_action_data(schema.access_ask)
 def mlops_access_ask(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Ask for access to a dataset that you may not see, or whose files are given on request only.
 
@@ -60,7 +61,7 @@ def mlops_access_ask(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_access_list(context: Context, data_dict: DataDict) -> list[dict[str, Any]]:
     """The requests for access to a dataset, the open ones first.
 
@@ -88,7 +89,7 @@ def mlops_access_list(context: Context, data_dict: DataDict) -> list[dict[str, A
     return [_dictize(row, name) for row, name in rows]
 
 
-@tk.validate_action_data(schema_transfer.access_decide)
+@tk.validate_action_data(schema.access_decide)
 def mlops_access_decide(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Grant or deny a request for access.
 

@@ -8,11 +8,12 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import compared, comparison, schema_compare
+from ckanext.mlops.logic import compared, comparison
+from ckanext.mlops.logic.schema import compare as schema
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema_compare.compare)
+@tk.validate_action_data(schema.compare)
 def mlops_compare(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Versions of datasets and MLflow runs side by side: up to ten, of DVC and MLflow together, differences first.
 

@@ -8,15 +8,18 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import files, schema, schema_registration, schema_transfer
+from ckanext.mlops.logic import files
 from ckanext.mlops.logic.action.files import package_dict
 from ckanext.mlops.logic.holders import holders
 from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.logic.schema import common
+from ckanext.mlops.logic.schema import registration as registration_schema
+from ckanext.mlops.logic.schema import transfer as transfer_schema
 from ckanext.mlops.model import contents
 from ckanext.mlops.transfers import looking, profiles
 
 
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_content_check(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Have a worker look whether the files of all versions of a dataset are in their storage, and make previews.
 
@@ -37,7 +40,7 @@ def mlops_content_check(context: Context, data_dict: DataDict) -> dict[str, Any]
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema_transfer.profile_show)
+@tk.validate_action_data(transfer_schema.profile_show)
 def mlops_profile_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What is in a file at a version: columns of a table, a sample; and how its columns differ from another version's.
 
@@ -71,7 +74,7 @@ def mlops_profile_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema_registration.content_find)
+@tk.validate_action_data(registration_schema.content_find)
 def mlops_content_find(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Which files of the catalog have a content now, or had it once: is this file known, and where does it come from?
 

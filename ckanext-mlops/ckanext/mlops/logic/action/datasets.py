@@ -11,7 +11,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 from werkzeug.datastructures import FileStorage
 
-from ckanext.mlops.logic import schema
+from ckanext.mlops.logic.schema import datasets as schema
 from ckanext.mlops.transfers import bulk
 
 Action = Callable[[Context, DataDict], Any]

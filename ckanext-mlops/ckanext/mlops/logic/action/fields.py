@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 from ckanext.mlops import activity
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import fields
-from ckanext.mlops.logic import schema
+from ckanext.mlops.logic.schema import common
+from ckanext.mlops.logic.schema import datasets as schema
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_field_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The fields of a harvested dataset for which Git and the portal differ, and those for which Git's value was taken.
 

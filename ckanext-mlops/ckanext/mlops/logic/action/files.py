@@ -10,8 +10,9 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
 from ckanext.mlops.catalog.recipe import recipe
-from ckanext.mlops.logic import files, schema_transfer
+from ckanext.mlops.logic import files
 from ckanext.mlops.logic.reader import same_user
+from ckanext.mlops.logic.schema import transfer as schema
 from ckanext.mlops.model.transfers import Audit
 
 
@@ -23,7 +24,7 @@ def package_dict(context: Context, package_id: str) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema_transfer.at_version)
+@tk.validate_action_data(schema.at_version)
 def mlops_file_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The files of a dataset at one version, and where the portal gives them.
 
@@ -53,7 +54,7 @@ def mlops_file_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema_transfer.at_version)
+@tk.validate_action_data(schema.at_version)
 def mlops_recipe_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """How to make the outputs of a version again: exact commands, inputs, parameters, hashes that must come out.
 
@@ -78,7 +79,7 @@ def mlops_recipe_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema_transfer.audit_list)
+@tk.validate_action_data(schema.audit_list)
 def mlops_audit_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Who took which files of a dataset, and who was given access to it, newest first.
 

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import approval, reports
-from ckanext.mlops.logic import schema
+from ckanext.mlops.logic.schema import common
+from ckanext.mlops.logic.schema import harvest as schema
 from ckanext.mlops.model import Plan, plans
 from ckanext.mlops.model.tables import utc_now
 
@@ -51,7 +52,7 @@ def mlops_harvest_preview(context: Context, data_dict: DataDict) -> dict[str, An
     return follow.shown(prepared, data_dict["limit"])
 
 
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_preview_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Let a worker read a DVC source and say what a harvest would do. Nothing in the catalog is written.
 
@@ -81,7 +82,7 @@ def mlops_preview_create(context: Context, data_dict: DataDict) -> dict[str, Any
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_preview_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The newest preview of a harvest source.
 
@@ -133,7 +134,7 @@ def mlops_harvest_report(context: Context, data_dict: DataDict) -> dict[str, Any
     ) | {"url": reports.job_url(job)}
 
 
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_harvest_approve(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Let the workers write a plan that waits for approval, as it is.
 

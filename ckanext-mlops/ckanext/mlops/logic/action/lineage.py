@@ -7,7 +7,8 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import lineage, schema
+from ckanext.mlops.logic import lineage
+from ckanext.mlops.logic.schema import lineage as schema
 
 
 @tk.side_effect_free

@@ -7,8 +7,9 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import coverage, focus, impact, lineage, lineage_diff, paths, schema
+from ckanext.mlops.logic import coverage, focus, impact, lineage, lineage_diff, paths
 from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.logic.schema import lineage as schema
 
 
 @tk.side_effect_free

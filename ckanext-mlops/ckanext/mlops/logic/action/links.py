@@ -10,7 +10,6 @@ from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
 from ckanext.mlops import activity
-from ckanext.mlops.logic import schema
 from ckanext.mlops.logic.links import (
     check_resource,
     check_version,
@@ -20,6 +19,8 @@ from ckanext.mlops.logic.links import (
     make,
     package_of,
 )
+from ckanext.mlops.logic.schema import common
+from ckanext.mlops.logic.schema import links as schema
 from ckanext.mlops.model import Link, link_hints, links
 from ckanext.mlops.model.tables import utc_now
 
@@ -193,7 +194,7 @@ def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_link_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """One link, with its evidence and the copied facts of what it leads to.
 
@@ -272,7 +273,7 @@ def mlops_link_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     return {"count": count + len(declared), "results": dictize(session, [*shown, *stored])}
 
 
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_link_delete(context: Context, data_dict: DataDict) -> None:
     """Remove a link between a dataset and MLflow. Nothing changes in MLflow; a link that was found does not come back.
 

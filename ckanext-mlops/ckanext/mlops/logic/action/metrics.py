@@ -8,8 +8,9 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import metrics, repositories, schema
+from ckanext.mlops.logic import metrics, repositories
 from ckanext.mlops.logic.metrics_table import BadCondition, build
+from ckanext.mlops.logic.schema import repositories as schema
 
 
 @tk.side_effect_free

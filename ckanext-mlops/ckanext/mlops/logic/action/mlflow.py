@@ -11,10 +11,10 @@ from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.mlflow import Health, Reader
-from ckanext.mlops.logic import schema
 from ckanext.mlops.logic.links import check_version, declared_links, package_of
 from ckanext.mlops.logic.mlflow_dictize import Servers, iso, run_dict, tie_dict
 from ckanext.mlops.logic.mlflow_lineage import model_versions_of_runs, version_labels
+from ckanext.mlops.logic.schema import mlflow as schema
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model import run_links, run_table
 from ckanext.mlops.model.tables import utc_now

@@ -9,9 +9,10 @@ from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.errors import MlflowError
-from ckanext.mlops.logic import leaderboard, mlflow_lineage, schema
+from ckanext.mlops.logic import leaderboard, mlflow_lineage
 from ckanext.mlops.logic.links import check_version, package_of
 from ckanext.mlops.logic.mlflow_dictize import Servers, run_dict
+from ckanext.mlops.logic.schema import mlflow as schema
 from ckanext.mlops.model import Version, versions
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import Run, utc_now

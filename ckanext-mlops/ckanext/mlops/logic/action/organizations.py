@@ -7,11 +7,12 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import coverage, health, schema_search
+from ckanext.mlops.logic import coverage, health
+from ckanext.mlops.logic.schema import search as schema
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema_search.organization_health)
+@tk.validate_action_data(schema.organization_health)
 def mlops_organization_health(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What an organization's catalog lacks, what of it is stale, and which of its harvests fail.
 

@@ -7,7 +7,8 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import overview, schema
+from ckanext.mlops.logic import overview
+from ckanext.mlops.logic.schema import repositories as schema
 
 
 @tk.side_effect_free

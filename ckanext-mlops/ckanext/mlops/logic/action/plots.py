@@ -8,12 +8,14 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import plots, schema, schema_compare
+from ckanext.mlops.logic import plots
+from ckanext.mlops.logic.schema import common
+from ckanext.mlops.logic.schema import compare as schema
 from ckanext.mlops.model import Revision
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_plot_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The plots of a repository: ``plots:`` of its ``dvc.yaml`` files, and plots that its stages write.
 
@@ -41,7 +43,7 @@ def mlops_plot_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema_compare.plot_show)
+@tk.validate_action_data(schema.plot_show)
 def mlops_plot_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """One plot of a repository at up to ten revisions, overlaid as ``dvc plots diff`` does.
 

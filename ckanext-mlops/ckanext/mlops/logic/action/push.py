@@ -9,8 +9,8 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.logic import schema
 from ckanext.mlops.logic.action.harvest import dvc_source
+from ckanext.mlops.logic.schema import harvest as schema
 
 
 @tk.validate_action_data(schema.repository_push)

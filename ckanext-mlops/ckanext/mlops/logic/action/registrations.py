@@ -11,8 +11,10 @@ from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.address import shown
-from ckanext.mlops.logic import registration, schema, schema_registration
+from ckanext.mlops.logic import registration
 from ckanext.mlops.logic.reader import Reader, same_user
+from ckanext.mlops.logic.schema import common
+from ckanext.mlops.logic.schema import registration as schema
 from ckanext.mlops.model import Plan, plans
 
 KIND = "registration"
@@ -20,7 +22,7 @@ KIND = "registration"
 MAX_AT_ONCE = 3
 
 
-@tk.validate_action_data(schema_registration.create)
+@tk.validate_action_data(schema.create)
 def mlops_registration_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Let a worker read data that lives in DVC, so that a dataset can be made of it without typing its facts.
 
@@ -61,7 +63,7 @@ def mlops_registration_create(context: Context, data_dict: DataDict) -> dict[str
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_registration_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What was read for a registration.
 
@@ -83,7 +85,7 @@ def mlops_registration_show(context: Context, data_dict: DataDict) -> dict[str, 
     return _dict(context, _row(context, data_dict["id"]))
 
 
-@tk.validate_action_data(schema_registration.register)
+@tk.validate_action_data(schema.register)
 def mlops_dataset_register(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Make a dataset of what was read: its files with hashes, sizes and storage paths, at the version that was read.
 
@@ -116,7 +118,7 @@ def mlops_dataset_register(context: Context, data_dict: DataDict) -> dict[str, A
     return made
 
 
-@tk.validate_action_data(schema_registration.source_add)
+@tk.validate_action_data(schema.source_add)
 def mlops_source_add(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Note that a dataset was made from another one: an entry more of ``derived_from``, unless it is there.
 

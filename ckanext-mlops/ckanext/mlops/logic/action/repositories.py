@@ -10,15 +10,17 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
-from ckanext.mlops.logic import repositories, schema
+from ckanext.mlops.logic import repositories
 from ckanext.mlops.logic.harvest_sources import sources_of
+from ckanext.mlops.logic.schema import common
+from ckanext.mlops.logic.schema import versions as schema
 from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import refs
 from ckanext.mlops.search.cards import cards
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_repository_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """A repository: its datasets, branches and tags, and the harvest sources that read it.
 
@@ -54,7 +56,7 @@ def mlops_repository_show(context: Context, data_dict: DataDict) -> dict[str, An
         "hidden": seen.hidden,
         "datasets": [_dataset(each, asdict(told[each["id"]])) for each in seen.datasets],
         "versions": refs.count_versions(session, ids),
-        "refs": [_ref(each) for each in refs.of_datasets(session, ids, schema.MAX_PAGE)],
+        "refs": [_ref(each) for each in refs.of_datasets(session, ids, common.MAX_PAGE)],
         "sources": sources_of(context, ids),
     }
 

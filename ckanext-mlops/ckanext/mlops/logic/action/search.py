@@ -9,13 +9,14 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import schema_search, similar
+from ckanext.mlops.logic import similar
 from ckanext.mlops.logic.reader import labels
+from ckanext.mlops.logic.schema import search as schema
 from ckanext.mlops.search import suggest
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema_search.suggest)
+@tk.validate_action_data(schema.suggest)
 def mlops_search_suggest(context: Context, data_dict: DataDict) -> list[dict[str, Any]]:
     """What a word of a search may become, while it is typed: datasets, and terms that the search understands.
 
@@ -45,7 +46,7 @@ def mlops_search_suggest(context: Context, data_dict: DataDict) -> list[dict[str
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema_search.similar)
+@tk.validate_action_data(schema.similar)
 def mlops_dataset_similar(context: Context, data_dict: DataDict) -> list[dict[str, Any]]:
     """Datasets that are like this one, and why: equal files, the same columns, made from the same data.
 

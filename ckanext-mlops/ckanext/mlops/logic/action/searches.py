@@ -10,8 +10,9 @@ from ckan.model.types import make_uuid
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 
-from ckanext.mlops.logic import schema, schema_search
 from ckanext.mlops.logic.reader import Reader, same_user
+from ckanext.mlops.logic.schema import common
+from ckanext.mlops.logic.schema import search as schema
 from ckanext.mlops.model import searches
 from ckanext.mlops.model.searches import SavedSearch
 from ckanext.mlops.model.tables import utc_now
@@ -21,7 +22,7 @@ MAX_SEARCHES = 100
 _NEWS = 10
 
 
-@tk.validate_action_data(schema_search.saved_search)
+@tk.validate_action_data(schema.saved_search)
 def mlops_saved_search_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Save a search, to be told when a harvest brings a new version of a dataset that it finds and you may see.
 
@@ -84,7 +85,7 @@ def mlops_saved_search_list(context: Context, data_dict: DataDict) -> list[dict[
     return _dictize(context, searches.of_user(model.Session(), user.id)) if user else []
 
 
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_saved_search_delete(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Delete a saved search of yours; you are told no more.
 

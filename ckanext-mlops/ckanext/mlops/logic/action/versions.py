@@ -9,7 +9,9 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
-from ckanext.mlops.logic import file_diff, schema
+from ckanext.mlops.logic import file_diff
+from ckanext.mlops.logic.schema import common
+from ckanext.mlops.logic.schema import versions as schema
 from ckanext.mlops.logic.versions import Chain, chain, changes, version_dict
 from ckanext.mlops.model import Version, versions
 
@@ -59,7 +61,7 @@ def mlops_version_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.object_show)
+@tk.validate_action_data(common.object_show)
 def mlops_version_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """One version of a dataset, and what changed against the one before.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ckan.logic.schema import validator_args
 from ckan.types import Schema, Validator, ValidatorFactory
 
-from ckanext.mlops.logic.schema import MAX_NOTE, MAX_PAGE, MAX_TARGET, at_most, between
+from ckanext.mlops.logic.schema.common import MAX_NOTE, MAX_PAGE, MAX_TARGET, at_most, between
 
 
 @validator_args

@@ -9,7 +9,7 @@ from ckan.logic.schema import validator_args
 from ckan.plugins import toolkit as tk
 from ckan.types import Schema, Validator
 
-from ckanext.mlops.logic.schema import MAX_TARGET, at_most, texts
+from ckanext.mlops.logic.schema.common import MAX_TARGET, at_most, texts
 
 MAX_COMPARED = 10
 

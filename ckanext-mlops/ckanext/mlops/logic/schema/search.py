@@ -5,7 +5,7 @@ from __future__ import annotations
 from ckan.logic.schema import validator_args
 from ckan.types import Schema, Validator, ValidatorFactory
 
-from ckanext.mlops.logic.schema import at_most, between
+from ckanext.mlops.logic.schema.common import at_most, between
 
 MAX_QUERY = 2000
 MAX_NAME = 200

@@ -10,7 +10,7 @@ from ckan.types import Schema, Validator, ValidatorFactory
 
 from ckanext.mlops.harvesting import repositories
 from ckanext.mlops.logic import validators
-from ckanext.mlops.logic.schema import MAX_TARGET, at_most
+from ckanext.mlops.logic.schema.common import MAX_TARGET, at_most
 
 MAX_ADDRESS = 2000
 

@@ -1,0 +1,1 @@
+"""Input schemas of the actions, by noun."""
