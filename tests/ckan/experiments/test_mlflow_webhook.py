@@ -11,6 +11,7 @@ from ckan import model
 from ckan.lib import jobs
 from ckan.tests import helpers
 
+from ckanext.mlops import webhooks
 from ckanext.mlops.core.mlflow_webhook import signature
 from ckanext.mlops.model import mlflow, mlflow_models
 from ckanext.mlops.model.tables import utc_now
@@ -69,13 +70,14 @@ def test_a_message_that_comes_during_the_sync_makes_another_one(send):
     assert mlflow_schedule.due(model.Session(), utc_now()) == ["lab"]
 
 
-def test_what_mlflow_did_not_sign_is_refused_and_then_not_listened_to(send, monkeypatch):
-    monkeypatch.setattr(mlflow_schedule, "REFUSED_PER_MINUTE", 3)
+def test_what_mlflow_did_not_sign_is_refused_and_silences_nobody_else(send, monkeypatch):
+    monkeypatch.setattr(webhooks, "REFUSED_PER_MINUTE", 4)
     wrong = [send(secret="guess"), send("nowhere"), send(**{"X-MLflow-Timestamp": "1"}), send(body=b"x" * 2**20 + b"x")]
     assert [response.status_code for response in wrong] == [401] * 4
-    blocked = send()
-    assert (blocked.status_code, blocked.headers["Retry-After"]) == (429, "60")
+    slowed = send(secret="guess")
+    assert (slowed.status_code, slowed.headers["Retry-After"]) == (429, "60")
     assert waiting() == []
+    assert send().status_code == 200
 
 
 def test_the_secret_of_before_still_counts_while_it_is_replaced(send):

@@ -7,7 +7,6 @@ import logging
 
 import sqlalchemy as sa
 from ckan import model
-from ckan.lib.redis import connect_to_redis
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from ckanext.harvest.logic import HarvestJobExists
@@ -15,6 +14,7 @@ from ckanext.harvest.model import HarvestJob, HarvestSource
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from ckanext.mlops import webhooks
 from ckanext.mlops.catalog import selection
 from ckanext.mlops.core.push_webhook import REMEMBERED, Push
 from ckanext.mlops.harvesting import source_config
@@ -23,14 +23,8 @@ from ckanext.mlops.harvesting.source_config import ConfigError, SourceConfig
 from ckanext.mlops.model.tables import Asked, utc_now
 
 log = logging.getLogger(__name__)
-#: Messages of one source's webhook in a minute, and refused ones of one address, that are listened to.
+#: Messages of one source's webhook in a minute that are listened to.
 PER_MINUTE = 30
-REFUSED_PER_MINUTE = 20
-_PREFIX = "ckanext-mlops:push"
-
-
-class TooMany(Exception):
-    """There were too many messages in this minute."""
 
 
 def hooked(source_id: str) -> tuple[SourceConfig, list[str]] | None:
@@ -49,24 +43,17 @@ def hooked(source_id: str) -> tuple[SourceConfig, list[str]] | None:
 def receive(source_id: str, config: SourceConfig, push: Push) -> str:
     """A checked message: harvest the source soon, when it reads what moved; in words what was done.
 
-    :raises TooMany: more than :data:`PER_MINUTE`
+    :raises ~ckanext.mlops.webhooks.TooMany: more than :data:`PER_MINUTE`
     """
-    if _count(f"received:{source_id}") > PER_MINUTE:
-        raise TooMany
+    webhooks.count(f"push:{source_id}", PER_MINUTE)
     if not push.kind:
         return "nothing was pushed"
     if not _reads(config, push):
         return f"this source does not read the {push.kind} {push.name}"
-    redis = connect_to_redis()
-    keys = [f"{_PREFIX}:seen:{source_id}:{mark}" for mark in push.marks]
-    new = [redis.set(key, 1, nx=True, ex=REMEMBERED) for key in keys]
-    if not all(new):
-        return "received before"
-    try:
+    with webhooks.once(f"push:{source_id}", push.marks, REMEMBERED) as new:
+        if not new:
+            return "received before"
         soon(source_id)
-    except Exception:
-        redis.delete(*keys)  # it is sent again
-        raise
     return "a harvest is on its way"
 
 
@@ -115,24 +102,3 @@ def _start(source_id: str) -> str | None:
         model.Session.rollback()
         log.exception("Harvest source %s: no job could be started; 'ckan harvester run' will try again", source_id)
         return None
-
-
-def refused(address: str) -> None:
-    """Count a message that was refused."""
-    _count(f"refused:{address}")
-
-
-def is_blocked(address: str) -> bool:
-    """Whether too many messages of this address were refused in this minute."""
-    return int(connect_to_redis().get(_minute(f"refused:{address}")) or 0) > REFUSED_PER_MINUTE
-
-
-def _minute(name: str) -> str:
-    return f"{_PREFIX}:{name}:{utc_now():%Y%m%d%H%M}"
-
-
-def _count(name: str) -> int:
-    redis, key = connect_to_redis(), _minute(name)
-    number = int(redis.incr(key))
-    redis.expire(key, 120)
-    return number

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime
 import logging
-import time
 
 from ckan import model
 from ckan.lib.redis import connect_to_redis
 from ckan.plugins import toolkit as tk
 from sqlalchemy.orm import Session
 
+from ckanext.mlops import webhooks
 from ckanext.mlops.core import mlflow_webhook
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import utc_now
@@ -20,14 +20,8 @@ log = logging.getLogger(__name__)
 
 #: Messages of one server's webhooks in a minute that are listened to.
 PER_MINUTE = 60
-#: Refused messages of one address in a minute, after which it is not listened to.
-REFUSED_PER_MINUTE = 20
 _JOB_SECONDS = 6 * 3600
 _PREFIX = "ckanext-mlops:mlflow"
-
-
-class TooMany(Exception):
-    """There were too many messages in this minute."""
 
 
 def due(session: Session, now: datetime.datetime) -> list[str]:
@@ -56,31 +50,15 @@ def enqueue_due(session: Session, now: datetime.datetime) -> list[str]:
 def receive(session: Session, server: str, delivery: mlflow_webhook.Delivery, now: datetime.datetime) -> bool:
     """A checked message of MLflow's: read the server soon. False for one that was received before. Commits.
 
-    :raises TooMany: more than :data:`PER_MINUTE`
+    :raises ~ckanext.mlops.webhooks.TooMany: more than :data:`PER_MINUTE`
     """
-    if _count(f"received:{server}") > PER_MINUTE:
-        raise TooMany
-    redis, key = connect_to_redis(), f"{_PREFIX}:delivery:{server}:{delivery.id}"
-    if not redis.set(key, 1, nx=True, ex=2 * mlflow_webhook.TOLERANCE):
-        return False
-    try:
-        facts.ask_for_sync(session, server, now)
-        session.commit()
-        _enqueue(server)
-    except Exception:
-        redis.delete(key)  # MLflow sends it again
-        raise
-    return True
-
-
-def refused(address: str) -> None:
-    """Count a message that was refused."""
-    _count(f"refused:{address}")
-
-
-def is_blocked(address: str) -> bool:
-    """Whether too many messages of this address were refused in this minute."""
-    return int(connect_to_redis().get(_minute(f"refused:{address}")) or 0) > REFUSED_PER_MINUTE
+    webhooks.count(f"mlflow:{server}", PER_MINUTE)
+    with webhooks.once(f"mlflow:{server}", [delivery.id], 2 * mlflow_webhook.TOLERANCE) as new:
+        if new:
+            facts.ask_for_sync(session, server, now)
+            session.commit()
+            _enqueue(server)
+    return new
 
 
 def job(server: str) -> None:
@@ -104,17 +82,6 @@ def _enqueue(server: str) -> bool:
         return False
     tk.enqueue_job(job, [server], title=f"MLflow sync of {server}", rq_kwargs={"timeout": _JOB_SECONDS})
     return True
-
-
-def _count(name: str) -> int:
-    redis, key = connect_to_redis(), _minute(name)
-    count = int(redis.incr(key))
-    redis.expire(key, 120)
-    return count
-
-
-def _minute(name: str) -> str:
-    return f"{_PREFIX}:{int(time.time()) // 60}:{name}"
 
 
 def _queued(server: str) -> str:

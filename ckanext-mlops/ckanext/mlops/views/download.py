@@ -252,7 +252,7 @@ def _elsewhere(there: files.At, out: dict[str, Any]) -> str:
     if delivery.in_lfs(out):
         path = shlex.quote(str(out["path"]))
         return f"git checkout {there.commit[:12]} && git lfs pull --include {path}"
-    remote = f" -r {out['remote']}" if out.get("remote") else ""
+    remote = f" -r {shlex.quote(str(out['remote']))}" if out.get("remote") else ""
     organization = (there.package.get("organization") or {}).get("title") or ""
     who = " or ".join(filter(None, [there.author, organization]))
     text = tk._("It was recorded with commit {commit}").format(commit=there.commit[:12])

@@ -13,6 +13,8 @@ from ckanext.mlops.core import mlflow_webhook
 from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.tracking import schedule as mlflow_schedule
 from ckanext.mlops.tracking import servers as mlflow_servers
+from ckanext.mlops.views.webhooks import refused, too_many
+from ckanext.mlops.webhooks import TooMany
 
 mlops_mlflow_webhook = Blueprint("mlops_mlflow_webhook", __name__)
 # A server signs its messages; it has no session, and no token of a form.
@@ -22,9 +24,6 @@ csrf.exempt(mlops_mlflow_webhook)
 @mlops_mlflow_webhook.post("/mlops/mlflow/<server>/webhook")
 def receive(server: str) -> Response | tuple[Response, int]:
     """Note that something changed on the server, so that it is read soon. The message's content is not used."""
-    address = request.remote_addr or ""
-    if mlflow_schedule.is_blocked(address):
-        return _refusal(429, tk._("Too many refused messages; try again in a minute."))
     secrets = mlflow_servers.webhook_secrets(server)
     body = request.stream.read(mlflow_webhook.MAX_BYTES + 1)
     try:
@@ -35,17 +34,9 @@ def receive(server: str) -> Response | tuple[Response, int]:
             raise mlflow_webhook.WebhookRefused(tk._("The message is too large."))
         delivery = mlflow_webhook.check(dict(request.headers), body, secrets, time.time())
     except mlflow_webhook.WebhookRefused as error:
-        mlflow_schedule.refused(address)
-        return _refusal(401, str(error))
+        return refused(str(error))
     try:
         new = mlflow_schedule.receive(model.Session(), server, delivery, utc_now())
-    except mlflow_schedule.TooMany:
-        return _refusal(429, tk._("Too many messages; try again in a minute."))
+    except TooMany:
+        return too_many(tk._("Too many messages; try again in a minute."))
     return jsonify(received=True, repeated=not new)
-
-
-def _refusal(status: int, message: str) -> tuple[Response, int]:
-    response = jsonify(received=False, message=message)
-    if status == 429:
-        response.headers["Retry-After"] = "60"
-    return response, status

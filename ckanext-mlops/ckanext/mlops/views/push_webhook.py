@@ -10,6 +10,8 @@ from ckan.plugins import toolkit as tk
 from flask import Blueprint, Response, jsonify, request
 
 from ckanext.mlops.core import push_webhook
+from ckanext.mlops.views.webhooks import refused, too_many
+from ckanext.mlops.webhooks import TooMany
 
 mlops_push_webhook = Blueprint("mlops_push_webhook", __name__)
 # A forge signs its messages; it has no session, and no token of a form.
@@ -21,9 +23,6 @@ def receive(id: str) -> Response | tuple[Response, int]:  # noqa: A002 CKAN's ro
     """Harvest the source soon, when it reads the branch or tag that moved."""
     from ckanext.mlops.harvesting import triggers
 
-    address = request.remote_addr or ""
-    if triggers.is_blocked(address):
-        return _refusal(429, tk._("Too many refused messages; try again in a minute."))
     body = request.stream.read(push_webhook.MAX_BYTES + 1)
     package = model.Package.get(id)
     hooked = triggers.hooked(package.id) if package is not None else None
@@ -36,17 +35,9 @@ def receive(id: str) -> Response | tuple[Response, int]:  # noqa: A002 CKAN's ro
         config, secrets = hooked
         push = push_webhook.check(dict(request.headers), body, secrets, time.time())
     except push_webhook.PushRefused as error:
-        triggers.refused(address)
-        return _refusal(401, str(error))
+        return refused(str(error))
     try:
         done = triggers.receive(package.id, config, push)
-    except triggers.TooMany:
-        return _refusal(429, tk._("Too many messages; try again in a minute."))
+    except TooMany:
+        return too_many(tk._("Too many messages; try again in a minute."))
     return jsonify(received=True, done=done)
-
-
-def _refusal(status: int, message: str) -> tuple[Response, int]:
-    response = jsonify(received=False, message=message)
-    if status == 429:
-        response.headers["Retry-After"] = "60"
-    return response, status
