@@ -34,6 +34,7 @@ def edges(*stages: Stage) -> list[tuple[str, str, str | None, str | None]]:
         ("data/x.csv", ".", "output"),
         ("data", "database.csv", "code"),
         ("data/x", "data/x.csv", "code"),
+        ("data/", "data/x.csv", "output"),
     ],
 )
 def test_paths_that_meet(output: str, dependency: str, kind: str) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from ckanext.mlops.core.records import Dependency, Output, Snapshot, Stage
 from ckanext.mlops.tool import main
+from ckanext.mlops.tool.render import dag_text
 
 A, B = "a" * 32, "b" * 32
 FIRST: dict[str, str | bytes | None] = {
@@ -98,6 +100,19 @@ def test_markdown(run: Callable[..., str]) -> None:
 )
 def test_dag(run: Callable[..., str], options: list[str], expected: str) -> None:
     assert expected in run("dag", "REPO", *options)
+
+
+@pytest.mark.parametrize("form", ["text", "dot", "mermaid"])
+def test_a_dag_of_outputs_with_odd_names(form: str) -> None:
+    """Found by damaging real files: an output that ends in a slash, two stages whose names are one when cleaned."""
+    stages = (
+        Stage("a", "dvc.yaml", "a", outs=(Output("s3://bucket/d/"),)),
+        Stage("b", "dvc.yaml", "b", deps=(Dependency("s3://bucket/d/x"),), outs=(Output("first"),)),
+        Stage("b", "dvc.yaml", "b", outs=(Output("second"),)),
+        Stage("c", "dvc.yaml", "c", deps=(Dependency("first"),), outs=(Output("end"),)),
+    )
+    text = dag_text(Snapshot((), stages), outs=True, form=form)
+    assert all(path in text for path in ("s3://bucket/d/", "first", "second", "end"))
 
 
 def test_diff(run: Callable[..., str]) -> None:

@@ -63,7 +63,7 @@ def relate(snapshot: Snapshot, only: Container[str] | None = None) -> tuple[Edge
 class _Index:
     def __init__(self, stages: tuple[Stage, ...]) -> None:
         self.files: dict[str, list[str]] = {}
-        self.outputs: dict[str, list[str]] = {}
+        self.outputs: dict[str, list[tuple[str, str]]] = {}
         self.outside: dict[str, list[tuple[str, str]]] = {}
         for stage in stages:
             self.files.setdefault(stage.file, []).append(stage.address)
@@ -71,23 +71,21 @@ class _Index:
                 if out.extra.get("outside"):
                     self.outside.setdefault(out.extra["outside"], []).append((stage.address, out.path))
                 else:
-                    self.outputs.setdefault(out.path.rstrip("/"), []).append(stage.address)
+                    self.outputs.setdefault(out.path.rstrip("/"), []).append((stage.address, out.path))
         self.paths = sorted(self.outputs)
 
     def writers(self, path: str) -> Iterator[tuple[str, str]]:
         """``(address, output)`` of what ``path`` is, lies in, or holds."""
         above = path
         while above:
-            for address in self.outputs.get(above, ()):
-                yield address, above
+            yield from self.outputs.get(above, ())
             above = posixpath.dirname(above)
         prefix = "" if path == "." else path + "/"
         for position in range(bisect_left(self.paths, prefix), len(self.paths)):
             below = self.paths[position]
             if not below.startswith(prefix):
                 break
-            for address in self.outputs[below]:
-                yield address, below
+            yield from self.outputs[below]
 
 
 def _inputs(stage: Stage, index: _Index) -> Iterator[Edge]:

@@ -148,7 +148,9 @@ def _graph(snapshot: Snapshot, outs: bool) -> tuple[list[str], list[tuple[str, s
     if not outs:
         nodes = [stage.address for stage in snapshot.stages]
         return sorted(nodes), sorted({(edge.upstream or "", edge.downstream) for edge in pairs})
-    written = {stage.address: [out.path for out in stage.outs] for stage in snapshot.stages}
+    written: dict[str, list[str]] = {}
+    for stage in snapshot.stages:
+        written.setdefault(stage.address, []).extend(out.path for out in stage.outs)
     found = {
         (source, target)
         for edge in pairs
