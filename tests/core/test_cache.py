@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from ckanext.mlops.core import Limits, read_repository
 from ckanext.mlops.core import cache as warm
+from ckanext.mlops.core.errors import LimitExceeded
 from ckanext.mlops.core.records import Snapshot
 
 STAGES = "".join(
@@ -19,6 +22,8 @@ STAGES = "".join(
 FILES: dict[str, str | bytes | None] = {
     "dvc.yaml": "stages:\n" + STAGES,
     "data.dvc": "outs:\n- path: d\n  md5: " + "a" * 32 + "\n",
+    "sub/dvc.yaml": "stages:\n  p:\n    cmd: plot\n    params: [a]\n    plots: [p.csv: {cache: false, x: step}]\n",
+    "sub/p.csv": "step,loss\n1,2\n",
     "params.yaml": "a: 1\n",
     **{f"m{n}.json": f'{{"acc": {n}}}' for n in range(8)},
 }
@@ -37,6 +42,8 @@ def test_a_warm_reading_equals_a_cold_one(repo: Any, tmp_path: Path) -> None:
     assert read(repo, cache) == read(repo, None)
     repo.commit({"dvc.yaml": "stages:\n" + STAGES.replace("run 2", "run two")})
     assert read(repo, cache) == read(repo, None)
+    again = read_repository(repo.folder, url=repo.url, cache=cache)
+    assert list(again) == list(again) == read(repo, None)
 
 
 def test_only_new_stages_are_made_after_a_commit(repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +64,7 @@ def test_only_new_stages_are_made_after_a_commit(repo: Any, tmp_path: Path, monk
     monkeypatch.setattr(StageBuilder, "build", counted)  # counts, and does what it always does
     (snapshot,) = read_repository(repo.folder, url=repo.url, cache=cache).without(known)
     assert built == ["s3"]
-    assert len(snapshot.stages) == 9
+    assert len(snapshot.stages) == 10
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "other version", "foreign pickle", "folder"])
@@ -129,3 +136,31 @@ def test_a_damaged_memory_of_commits_is_read_anew(repo: Any, tmp_path: Path) -> 
     beside = tmp_path / "cache.commits"
     beside.write_bytes(beside.read_bytes()[:-5])
     assert read(repo, cache) == read(repo, None)
+
+
+def git_processes(folder: Path) -> list[str]:
+    """Of this process, for one repository."""
+    children = Path(f"/proc/{os.getpid()}/task/{threading.get_native_id()}/children")
+    if not children.exists():
+        pytest.skip("this system does not tell the children of a process")
+    return [pid for pid in children.read_text().split() if str(folder) in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def test_the_git_process_of_a_reading_ends_with_it(repo: Any, tmp_path: Path) -> None:
+    """It is kept from opening to the first reading, which saves the start of another."""
+    repo.commit(FILES, tag="one")
+    repo.commit({"params.yaml": "a: 2\n"})
+    reading = repo.read()
+    assert len(git_processes(repo.folder)) == 1
+    first, second = iter(reading), iter(reading)
+    assert next(first) == next(second)
+    assert len(git_processes(repo.folder)) == 2
+    assert list(first) == list(second)
+    assert not git_processes(repo.folder)
+    never_read = repo.read()
+    assert git_processes(repo.folder)
+    del never_read
+    assert not git_processes(repo.folder)
+    with pytest.raises(LimitExceeded):
+        repo.read(limits=Limits(refs=1))
+    assert not git_processes(repo.folder)

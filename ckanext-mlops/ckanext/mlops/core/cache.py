@@ -64,18 +64,14 @@ def load(path: Path) -> Any:
         if version != reader_version() or zlib.crc32(body).to_bytes(4) != checksum:
             return None
         with paused():
-            return _Unpickler(io.BytesIO(body)).load()
+            return unpack(body)
     except Exception:
         return None
 
 
 def save(path: Path, value: Any) -> None:
     """Write the cache whole or not at all; a full disk is not an error."""
-    stream = io.BytesIO()
-    pickler = pickle.Pickler(stream, protocol=5)
-    pickler.dispatch_table = copyreg.dispatch_table | dict.fromkeys(_RECORDS, _parts)
-    pickler.dump(value)
-    body = stream.getvalue()
+    body = pack(value)
     if len(body) > _MAX_BYTES:
         return
     with contextlib.suppress(OSError):
@@ -91,8 +87,12 @@ def save(path: Path, value: Any) -> None:
 
 
 def pack(value: Any) -> bytes:
-    """A part of the cache that :func:`unpack` reads when it is needed; of plain values only."""
-    return pickle.dumps(value, protocol=5)
+    """The value as :func:`unpack` reads it; also a part of a cache, which is then unpacked when it is needed."""
+    stream = io.BytesIO()
+    pickler = pickle.Pickler(stream, protocol=5)
+    pickler.dispatch_table = copyreg.dispatch_table | dict.fromkeys(_RECORDS, _parts)
+    pickler.dump(value)
+    return stream.getvalue()
 
 
 def unpack(data: bytes) -> Any:

@@ -101,6 +101,7 @@ def run_git(
     hide: Sequence[str] = (),
     watch: Callable[[], None] | None = None,
     keep: Sequence[int] = (),
+    meanwhile: Callable[[], None] | None = None,
 ) -> bytes:
     """Standard output of ``git ARGUMENTS``.
 
@@ -112,6 +113,7 @@ def run_git(
     :param hide: texts that must not appear in the error
     :param watch: called every tenth of a second; what it raises stops Git
     :param keep: file descriptors that stay open in Git (a lock lives as long as its last holder)
+    :param meanwhile: called once, when Git has been started
     :raises GitError: Git failed
     :raises LimitExceeded: too much output
     :raises FetchFailed: Git is not installed, or the time is over
@@ -130,6 +132,8 @@ def run_git(
     except FileNotFoundError as error:
         raise FetchFailed("The program git is not installed on this machine; install it.") from error
     try:
+        if meanwhile is not None:
+            meanwhile()
         output, errors = _collect(process, deadline, what, max_output, watch)
     except BaseException:
         _kill(process)

@@ -10,7 +10,7 @@ import contextlib
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,10 +85,13 @@ class GitObjects:
                 self._process.communicate()
             self._process = None
 
-    def refs(self, prefixes: Sequence[str]) -> list[Ref]:
-        """References below ``prefixes`` (``refs/heads``), in Git's order; objects are not looked at."""
+    def refs(self, prefixes: Sequence[str], meanwhile: Callable[[], None] | None = None) -> list[Ref]:
+        """References below ``prefixes`` (``refs/heads``), in Git's order; objects are not looked at.
+
+        :param meanwhile: done while Git lists them
+        """
         arguments = ["for-each-ref", "--format=%(objectname) %(refname)", *prefixes]
-        lines = self.run(arguments, memory=None).decode("utf-8", "replace").split("\n")
+        lines = self.run(arguments, memory=None, meanwhile=meanwhile).decode("utf-8", "replace").split("\n")
         return [Ref(name, oid) for oid, _, name in [line.partition(" ") for line in lines] if name]
 
     def head(self) -> str:
@@ -166,10 +169,13 @@ class GitObjects:
             todo = [oid for oid in parents if oid not in seen]
         return list(seen)[:most]
 
-    def run(self, arguments: Sequence[str], memory: int | None = MEMORY) -> bytes:
+    def run(
+        self, arguments: Sequence[str], memory: int | None = MEMORY, meanwhile: Callable[[], None] | None = None
+    ) -> bytes:
         """Output of a reading Git command.
 
         :param memory: None when it needs no bound: this is quicker, since no other programs start it
+        :param meanwhile: done while Git works
         """
         deadline = min(self._deadline, time.monotonic() + 600)
         try:
@@ -180,6 +186,7 @@ class GitObjects:
                 what=self.git_dir.name,
                 max_output=256_000_000,
                 memory=memory,
+                meanwhile=meanwhile,
             )
         except FetchFailed:
             self._check_time()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import collections
 import re
+import weakref
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from . import cache as warm
 from . import revisions as selected
@@ -29,6 +31,38 @@ _STALE = 0.25  # part of a snapshot's stages that had to be made for the cache t
 _COMMIT_ID = re.compile(r"[0-9a-f]{4,64}")
 
 
+class _Source:
+    """Where all readings of one opened repository get its objects, and what the cache remembers of them.
+
+    In an incremental reading the start of a Git process and the loading of the cache count: the process that opened the
+    repository is kept, and the cache was loaded while Git listed references, for whoever reads first.
+    """
+
+    def __init__(self, objects: GitObjects, cache: Path | None = None) -> None:
+        self.cache = cache
+        self.git_dir = objects.git_dir
+        self.limits = objects.limits
+        self._ready = [objects]
+        self._loaded: list[Any] = []
+        weakref.finalize(self, objects.close)
+
+    @contextmanager
+    def objects(self) -> Iterator[GitObjects]:
+        """Objects to read from, inside a ``with`` statement."""
+        with self._ready.pop() if self._ready else GitObjects(self.git_dir, self.limits) as objects:
+            yield objects
+
+    def load(self) -> None:
+        """Load the cache for whoever reads first."""
+        self._loaded = [self.remembered()]
+
+    def remembered(self) -> Any:
+        """What the cache holds; None when there is nothing usable."""
+        if self._loaded:
+            return self._loaded.pop()
+        return warm.load(self.cache) if self.cache is not None else None
+
+
 class Reading:
     """A repository that was opened: iterate it for its snapshots.
 
@@ -38,17 +72,13 @@ class Reading:
 
     def __init__(
         self,
-        git_dir: Path,
+        source: _Source,
         repository: Repository,
         groups: tuple[tuple[str, tuple[Revision, ...]], ...],
-        problems: tuple[Problem, ...],
-        limits: Limits,
-        cache: Path | None = None,
+        problems: tuple[Problem, ...] = (),
     ) -> None:
-        self._cache = cache
-        self._git_dir = git_dir
+        self._source = source
         self._groups = groups
-        self._limits = limits
         #: The repository.
         self.repository = repository
         #: What concerns no single revision, such as a reference to a missing commit.
@@ -67,7 +97,7 @@ class Reading:
         found = next((one for one in self.revisions if one.name == name), None)
         if found is not None or not _COMMIT_ID.fullmatch(name):
             return found
-        with GitObjects(self._git_dir, self._limits) as objects:
+        with self._source.objects() as objects:
             try:
                 # Only hexadecimal digits come here: nothing that Git would take for an option or a range.
                 oid = objects.run(["rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"]).decode("ascii").strip()
@@ -89,7 +119,7 @@ class Reading:
         return self._with(tuple(group for group in self._groups if group[0] not in trees))
 
     def _with(self, groups: tuple[tuple[str, tuple[Revision, ...]], ...]) -> Reading:
-        return Reading(self._git_dir, self.repository, groups, self.problems, self._limits, self._cache)
+        return Reading(self._source, self.repository, groups, self.problems)
 
     @contextmanager
     def files(self, revision: Revision) -> Iterator[RevisionFiles]:
@@ -98,8 +128,8 @@ class Reading:
         >>> with reading.files(reading.revisions[0]) as files:  # doctest: +SKIP
         ...     files.read("README.md", 65_536)
         """
-        with GitObjects(self._git_dir, self._limits) as objects:
-            yield RevisionFiles(objects, revision.tree, self._limits)
+        with self._source.objects() as objects:
+            yield RevisionFiles(objects, revision.tree, self._source.limits)
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -108,7 +138,7 @@ class Reading:
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether the history of the commit ``newer`` has the commit ``older``, which may be itself."""
-        with GitObjects(self._git_dir, self._limits) as objects:
+        with self._source.objects() as objects:
             try:
                 objects.run(["merge-base", "--is-ancestor", older, newer])
             except GitError:  # it is not, or a commit on the way is missing
@@ -126,22 +156,22 @@ class Reading:
         """
         if not self._groups:
             return
-        with GitObjects(self._git_dir, self._limits) as objects:
-            objects.start()  # gets ready while the cache is loaded
+        cache, key = self._source.cache, [self.repository.url, self._source.limits]
+        with self._source.objects() as objects:
             reader = self._reader(objects)
-            saved = warm.load(self._cache) if self._cache is not None else None
-            if isinstance(saved, list) and saved[:2] == [self.repository.url, self._limits]:
+            saved = self._source.remembered()
+            if isinstance(saved, list) and saved[:2] == key:
                 reader.warm(saved[2])
             yield from reader.read(self._groups)
             # What was remembered some commits ago is nearly as good: writing it anew costs more than it saves.
-            if self._cache is not None and reader.built > _STALE * reader.largest:
+            if cache is not None and reader.built > _STALE * reader.largest:
                 # A reader that saw only the newest tree remembers exactly what the next reading needs.
                 newest = self._reader(objects)
                 collections.deque(newest.read(self._groups[:1]), maxlen=0)
-                warm.save(self._cache, [self.repository.url, self._limits, newest.save()])
+                warm.save(cache, [*key, newest.save()])
 
     def _reader(self, objects: GitObjects) -> SnapshotReader:
-        return SnapshotReader(objects, self.repository.url, self._limits, source_hints)
+        return SnapshotReader(objects, self.repository.url, self._source.limits, source_hints)
 
 
 def read_repository(
@@ -162,23 +192,36 @@ def read_repository(
     :raises LimitExceeded: it has more selected references or commits than the limits allow
     """
     shown = url if url.startswith(("/", "file:")) else clean_url(url) or clean(url)
-    with GitObjects(Path(git_dir), limits) as objects, paused():
+    with _opened(git_dir, limits) as objects, paused():
         objects.start()  # gets ready while another Git process lists the references
+        source = _Source(objects, cache)
         commits = Commits(objects, Path(f"{cache}.commits") if cache is not None else None)
         problems: list[Problem] = []
-        revisions, tips = selected.of_references(commits, selected.select(objects, selection, limits), problems)
+        refs = selected.select(objects, selection, limits, meanwhile=source.load)
+        revisions, tips = selected.of_references(commits, refs, problems)
         default = selected.default_branch(objects, revisions)
         revisions += selected.of_history(objects, commits, selection, revisions, tips, default, problems)
         commits.save()
     repository = Repository(shown, repository_name(url), default)
-    return Reading(Path(git_dir), repository, selected.by_tree(revisions, default), tuple(problems), limits, cache)
+    return Reading(source, repository, selected.by_tree(revisions, default), tuple(problems))
 
 
 def read_commits(git_dir: Path, *, url: str, commits: Iterable[str], limits: Limits = DEFAULTS) -> Reading:
     """Like :func:`read_repository`, for these commits alone; those that are missing are left out."""
-    with GitObjects(Path(git_dir), limits) as objects:
+    with _opened(git_dir, limits) as objects:
         found = [told.revision() for told in Commits(objects).of(commits).values() if told is not None]
-    return Reading(Path(git_dir), Repository(url, repository_name(url)), selected.by_tree(found, ""), (), limits)
+        return Reading(_Source(objects), Repository(url, repository_name(url)), selected.by_tree(found, ""))
+
+
+@contextmanager
+def _opened(git_dir: Path, limits: Limits) -> Iterator[GitObjects]:
+    """Objects that stay open after the ``with`` statement, unless it fails."""
+    objects = GitObjects(Path(git_dir), limits)
+    try:
+        yield objects
+    except BaseException:
+        objects.close()
+        raise
 
 
 def commit_graph(git_dir: Path, limits: Limits = DEFAULTS) -> CommitGraph:

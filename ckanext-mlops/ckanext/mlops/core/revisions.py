@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -98,9 +98,12 @@ class Commits:
             warm.save(self._cache, {oid: tuple(told) for oid, told in self._told.items() if told is not None})
 
 
-def select(objects: GitObjects, selection: Selection, limits: Limits) -> list[tuple[RefKind, str, Ref]]:
+def select(
+    objects: GitObjects, selection: Selection, limits: Limits, meanwhile: Callable[[], None] | None = None
+) -> list[tuple[RefKind, str, Ref]]:
     """``(kind, short name, reference)`` of the selected references.
 
+    :param meanwhile: done while Git lists them
     :raises LimitExceeded: there are more than the limits allow
     """
     wanted: dict[RefKind, tuple[str, ...]] = {"branch": selection.branches, "tag": selection.tags}
@@ -109,7 +112,7 @@ def select(objects: GitObjects, selection: Selection, limits: Limits) -> list[tu
     kinds = [kind for kind, globs in wanted.items() if globs]
     result: dict[RefKind, list[tuple[RefKind, str, Ref]]] = {kind: [] for kind in kinds}
     total = 0
-    for full, oid in objects.refs([_PREFIXES[kind].rstrip("/") for kind in kinds]) if kinds else ():
+    for full, oid in objects.refs([_PREFIXES[kind].rstrip("/") for kind in kinds], meanwhile) if kinds else ():
         kind = _KINDS[full[5]]
         ref = Ref(clean(full), oid)
         name = ref.name.removeprefix(_PREFIXES[kind])

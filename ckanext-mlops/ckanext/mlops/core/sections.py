@@ -30,7 +30,7 @@ class SectionReader:
 
     def metrics(self, item: Work, problems: list[Problem]) -> Iterator[Metric]:
         """Metrics that ``dvc.yaml`` names at its top and no stage has."""
-        mine = {out.at.path for part in item.parts for out in part.shape.outs if out.kind == "metrics"}
+        mine = {path for part in item.parts for path in part.shape.metrics}
         for path in dict.fromkeys(path for pipeline in item.pipelines for path in pipeline.metrics):
             if path in mine:
                 continue
@@ -83,9 +83,8 @@ class SectionReader:
     def plots(self, item: Work) -> Iterator[Plot]:
         """Plots of stages, then of the top."""
         for part in item.parts:
-            for out in part.shape.outs:
-                if out.kind == "plots" and not out.at.outside:
-                    yield Plot(out.at.path, (out.at.path,), self._held(item, (out.at.path,)), out.plot or {})
+            for path, options in part.shape.plots:
+                yield Plot(path, (path,), self._held(item, (path,)), options)
         for pipeline in item.pipelines:
             for name, files, options in pipeline.plots:
                 yield Plot(name, files, self._held(item, files), options)

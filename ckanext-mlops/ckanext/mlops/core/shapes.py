@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from . import cache
 from .errors import ContentError
 from .limits import Limits
 from .places import Located, Place
@@ -103,7 +104,9 @@ class Shape:
     """A stage's definition. Equal identity means equal content, so it can be a key of a memo.
 
     ``looked`` are the paths whose Git objects the stage's record depends on, ``param_files`` those that it also needs
-    while it has no lock entry, ``out_paths`` the outputs in the repository.
+    while it has no lock entry, ``out_paths`` the outputs in the repository, ``metrics`` paths and ``plots`` paths with
+    their options. These, its name and its root are asked of every stage of every tree. The rest is asked for when a
+    record is made: a shape from the cache unpacks it then, as a :class:`.documents.Block` does.
     """
 
     address: str
@@ -126,9 +129,12 @@ class Shape:
     hints: tuple[SourceHint, ...] = ()
     problems: tuple[str, ...] = ()
     datasets: dict[str, Any] = field(default_factory=dict)
-    looked: tuple[str, ...] = ()
-    param_files: tuple[str, ...] = ()
-    out_paths: tuple[str, ...] = ()
+    looked: tuple[str, ...] = field(init=False)
+    param_files: tuple[str, ...] = field(init=False)
+    out_paths: tuple[str, ...] = field(init=False)
+    metrics: tuple[str, ...] = field(init=False)
+    plots: tuple[tuple[str, dict[str, Any]], ...] = field(init=False)
+    packed: bytes = field(init=False, default=b"", repr=False)
 
     def __post_init__(self) -> None:
         inside = [out for out in self.outs if not out.at.url and not out.at.outside]
@@ -137,6 +143,33 @@ class Shape:
             out.at.path for out in inside if out.kind == "metrics" or out.options.get("cache", True) is False
         )
         self.param_files = tuple(item.file for item in self.params if item.values is None)
+        self.metrics = tuple(out.at.path for out in self.outs if out.kind == "metrics")
+        self.plots = tuple(
+            (out.at.path, out.plot or {}) for out in self.outs if out.kind == "plots" and not out.at.outside
+        )
+
+    def __reduce__(self) -> tuple[Callable[..., Shape], tuple[Any, ...]]:
+        packed = self.packed or cache.pack([getattr(self, name) for name in _PACKED])
+        return _packed_shape, (packed, *(getattr(self, name) for name in _AT_HAND))
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _PACKED:
+            raise AttributeError(name)
+        for each, value in zip(_PACKED, cache.unpack(self.packed), strict=True):
+            setattr(self, each, value)
+        return getattr(self, name)
+
+
+_AT_HAND = ("name", "root", "looked", "param_files", "out_paths", "metrics", "plots")
+_PACKED = tuple(each.name for each in fields(Shape) if each.name not in (*_AT_HAND, "packed"))
+
+
+def _packed_shape(packed: bytes, *at_hand: Any) -> Shape:
+    shape = Shape.__new__(Shape)
+    shape.packed = packed
+    for name, value in zip(_AT_HAND, at_hand, strict=True):
+        setattr(shape, name, value)
+    return shape
 
 
 @dataclass(eq=False, slots=True)

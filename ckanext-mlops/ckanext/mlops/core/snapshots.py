@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from .collecting import paused
 from .documents import Block, Document
 from .errors import ContentError
 from .files import FileReader, is_text
@@ -90,6 +91,15 @@ class SnapshotReader:
             problem = Problem(str(error), revision=work[0].revisions[0].name, remedy="the revision is not read")
             yield Snapshot(work[0].revisions, problems=(problem,), complete=False)
             return
+        with paused():
+            self._prepare(work)
+        for item in work:
+            with paused():
+                snapshot = self._snapshot(item)
+            yield snapshot
+
+    def _prepare(self, work: Sequence[Work]) -> None:
+        """Read and parse all that the snapshots are made of."""
         for item in work:
             try:
                 item.found = self.trees.find(item.tree)
@@ -101,8 +111,6 @@ class SnapshotReader:
         for item in work:
             self._plan(item)
         self.files.load_values(pair for item in work for pair in self._value_files(item))
-        for item in work:
-            yield self._snapshot(item)
 
     def _plan(self, item: Work) -> None:
         """Find the parts of the tree's stages."""
@@ -262,7 +270,7 @@ class SnapshotReader:
         """Object ids and paths of the values files that stages not remembered and the params need."""
         for part in item.parts:
             if part.oids and self._stages.get(part) is None:
-                wanted = {out.at.path for out in part.shape.outs if out.kind == "metrics"} | set(part.shape.param_files)
+                wanted = {*part.shape.metrics, *part.shape.param_files}
                 for oid, path in zip(part.oids, part.paths(), strict=True):
                     if oid and oid[0] != _FOLDER and path in wanted:
                         yield oid, path
