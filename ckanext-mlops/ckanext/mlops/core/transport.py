@@ -12,7 +12,7 @@ import socket
 import ssl
 from urllib.parse import urljoin
 
-from .address import Credential, Policy, Resolve, Source, check_address
+from .address import DEFAULT_PORTS, Credential, Policy, Resolve, Source, check_address
 from .errors import FetchFailed, LimitExceeded
 from .gitcommand import GitError, git_environment
 
@@ -88,7 +88,9 @@ def _ssh(source: Source, credential: Credential | None) -> str:
         "ServerAliveInterval": "15",
     }
     if source.addresses:
-        options |= {"HostName": source.addresses[0], "HostKeyAlias": source.host}
+        # As ssh and ssh-keyscan write a host of an unusual port into known_hosts.
+        alias = source.host if source.port == DEFAULT_PORTS["ssh"] else f"[{source.host}]:{source.port}"
+        options |= {"HostName": source.addresses[0], "HostKeyAlias": alias}
     words = ["ssh", "-F", "/dev/null"]
     if credential and credential.known_hosts:
         options["UserKnownHostsFile"] = str(credential.known_hosts)
