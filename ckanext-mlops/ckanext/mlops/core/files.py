@@ -72,7 +72,7 @@ class FileReader:
         text = self._texts.get(oid)
         if text is None:
             (blob,) = self.objects.read([oid], self.limits.dvc_bytes)
-            text = decode(self._data(blob, self.limits.dvc_bytes))
+            text = decode(self._data(blob, "dvc_bytes"))
             self._texts[oid] = text
         return text
 
@@ -102,7 +102,7 @@ class FileReader:
     def _parse(self, blob: GitObject, path: str) -> Document | ContentError:
         kind = _kind(path)
         try:
-            data = self._data(blob, self.limits.dvc_bytes)
+            data = self._data(blob, "dvc_bytes")
             if kind == "text":
                 return Document(data.decode("utf-8", "replace"))
             text = decode(data)
@@ -118,16 +118,17 @@ class FileReader:
 
     def _parse_values(self, blob: GitObject, path: str) -> tuple[Any] | ContentError:
         try:
-            return (self._value_reader.read(self._data(blob, self.limits.value_bytes), path),)
+            return (self._value_reader.read(self._data(blob, "value_bytes"), path),)
         except ContentError as error:
             return error
 
-    def _data(self, blob: GitObject, limit: int) -> bytes:
+    def _data(self, blob: GitObject, limit: Literal["dvc_bytes", "value_bytes"]) -> bytes:
         if blob.kind == "blob":
             return blob.data
         if blob.kind == "large":
+            most = getattr(self.limits, limit)
             raise ContentError(
-                f"is {blob.size} bytes, more than the limit of {limit}", remedy="split it, or raise the limit"
+                f"is {blob.size} bytes, more than {most} (limit: {limit})", remedy="split it, or raise the limit"
             )
         if blob.kind == "missing" and self.objects.partial:
             raise ContentError("was left on the server because of its size", remedy="raise the size limit of mirrors")

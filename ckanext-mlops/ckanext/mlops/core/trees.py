@@ -80,7 +80,7 @@ class Trees:
             todo = [oid for oid in dict.fromkeys(below) if oid not in seen and self._folders.get(oid) is None]
             seen.update(todo)
             if len(seen) > self.limits.trees:
-                raise TooManyFolders(f"more than {self.limits.trees} folders")
+                raise TooManyFolders(f"more than {self.limits.trees} folders (limit: trees)")
             depth += 1
 
     def folder(self, oid: str) -> Folder:
@@ -143,7 +143,7 @@ class Trees:
         if found is not None:
             return found
         if depth > self.limits.depth:
-            raise TooManyFolders(f"folders nest deeper than {self.limits.depth}")
+            raise TooManyFolders(f"folders nest deeper than {self.limits.depth} (limit: depth)")
         folder = self.folder(oid)
         files: list[tuple[str, str]] = [
             (name, blob) for name, blob in folder.files.items() if _READ.fullmatch(name.encode("utf-8", "replace"))
@@ -166,7 +166,7 @@ class Trees:
             odd.extend(f"{name}/{path}" for path in below.odd)
             damaged.extend(name if path == "." else f"{name}/{path}" for path in below.damaged)
             if len(files) > self.limits.dvc_files:
-                raise TooManyFolders(f"more than {self.limits.dvc_files} DVC files in one revision")
+                raise TooManyFolders(f"more than {self.limits.dvc_files} DVC files in one revision (limit: dvc_files)")
         found = Found(tuple(files), tuple(roots), tuple(odd[:100]), tuple(damaged[:100]))
         if depth:
             self._found[oid] = found
