@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from ckanext.mlops.catalog.datasets import MAX_RESOURCES, NOT_IN_GIT, Dataset, Options, describe
+from ckanext.mlops.catalog.datasets import MAX_RESOURCES, NOT_IN_GIT, Dataset, Options
+from ckanext.mlops.catalog.drafts import describe
 from ckanext.mlops.catalog.edges import Upstream
 from ckanext.mlops.catalog.plan import Known, plan
 from ckanext.mlops.core import naming

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from ckanext.mlops.catalog.datasets import Dataset, Options, describe
+from ckanext.mlops.catalog.datasets import Dataset, Options
+from ckanext.mlops.catalog.drafts import describe
 from ckanext.mlops.catalog.plan import Change, Known, plan
 from ckanext.mlops.core.records import Output, Repository, Revision, Snapshot, Stage
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ckan import model
 from ckan.tests import helpers
 
-from ckanext.mlops.catalog import datasets, history
+from ckanext.mlops.catalog import datasets, drafts, history
 from ckanext.mlops.catalog.weburl import import_uri
 from ckanext.mlops.core import Selection, naming, read_repository
 from ckanext.mlops.model import hashes, lineage, revisions, versions
@@ -110,7 +110,7 @@ def load(people: Any) -> Callable[..., dict[str, str]]:
         reading = read_repository(folder / ".git", url=url, selection=Selection())
         snapshots = list(reading)
         options = datasets.Options(owner_org=people.organization["id"], private=private)
-        found = datasets.describe(reading.repository, snapshots, options)
+        found = drafts.describe(reading.repository, snapshots, options)
         ids = {}
         for each in found:
             fields = {key: str(value) for key, value in each.package.items() if key.startswith("dvc_")}

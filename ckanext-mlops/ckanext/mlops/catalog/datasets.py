@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import mimetypes
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,10 +13,9 @@ from ckanext.mlops.core import naming
 from ckanext.mlops.core.records import Output, Repository, Revision, Snapshot, Stage, from_dict, to_dict
 
 from . import text
-from .edges import Harvested
 from .inputs import Inputs
-from .moves import Earlier, Move, Trace, moves
-from .versions import State, by_date, content_hash, refs, states
+from .moves import Move, Trace
+from .versions import Chosen, State, content_hash, refs
 from .weburl import file_page, repository_page
 
 MAX_RESOURCES = 500
@@ -66,21 +63,39 @@ class Dataset:
     def digest(self) -> str:
         """Content hash of all that makes a new write worth while.
 
-        Commit ids are left out: a commit that leaves the stage alone does not change its dataset. So is the name,
-        which stays as it was at first.
+        Commit ids are left out: a commit that leaves the stage alone does not change its dataset. So is the line of its
+        definition, which moves when another stage is written above it, and the name, which stays as it was at first.
         """
         commit = self.package.get("dvc_commit") or "-"
         package = {key: value for key, value in self.package.items() if key not in ("dvc_commit", "name")}
         package["resources"] = [
             resource | {"url": resource.get("url", "").replace(commit, "")} for resource in package["resources"]
         ]
-        versions = [[each["id"], each["current"], each["facts"]] for each in self.versions]
+        versions = [
+            [each["id"], each["current"], {key: value for key, value in each["facts"].items() if key != "line"}]
+            for each in self.versions
+        ]
         return content_hash([package, versions, self.edges])
 
     @cached_property
     def refs_digest(self) -> str:
         """Content hash of what the versions say about branches, tags and commits."""
         return content_hash([[each["id"], each["refs"]] for each in self.versions])
+
+    @property
+    def refs(self) -> dict[str, list[dict[str, str]]]:
+        """Version id → the branches and tags that show it."""
+        return {each["id"]: each["refs"] for each in self.versions}
+
+    @property
+    def outputs(self) -> int:
+        """How many resources it has."""
+        return len(self.package["resources"])
+
+    @property
+    def dataset(self) -> Dataset:
+        """Itself: it stands where a :class:`.drafts.Draft` can."""
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -92,61 +107,11 @@ class Dataset:
         return cls(data["guid"], data["package"], list(data["versions"]), list(data["edges"]))
 
 
-def describe(
-    repository: Repository,
-    snapshots: Sequence[Snapshot],
-    options: Options,
-    harvested: Harvested | None = None,
-    earlier: Earlier | None = None,
-) -> list[Dataset]:
-    """A dataset for every stage of every snapshot, ordered by address.
-
-    The default branch's head is the current state of what it has; anything else is shown as the newest revision that
-    has it shows it.
-
-    :param harvested: outputs of other repositories that are in the catalog, for imports
-    :param earlier: whether a commit is an ancestor of another one; told by their dates when it is not known
-    """
-    found = states(snapshots)
-    names = Counter(naming.package_name(repository.url, address) for address in found)
-    chosen = {address: _chosen(each.values(), repository.default_branch) for address, each in found.items()}
-    lineage = _lineage(repository, chosen, harvested or {})
-    writer = _Writer(repository, options)
-    result = []
-    for address in sorted(found):
-        name = naming.package_name(repository.url, address)
-        if names[name] > 1:
-            name = naming.package_name_unique(repository.url, address)
-        result.append(writer.dataset(address, name, chosen[address], lineage))
-    return _follow(result, found, earlier)
-
-
-def _follow(
-    datasets: list[Dataset], found: Mapping[str, Mapping[str, State]], earlier: Earlier | None
-) -> list[Dataset]:
-    """Write into the datasets which of them go on from which."""
-    by_address = {dataset.package["dvc_stage"]: dataset for dataset in datasets}
-    traces = (_trace(address, each.values()) for address, each in found.items() if address in by_address)
-    for move in moves(traces, earlier):
-        note_move(by_address[move.before].package, by_address[move.after].package, move)
-    return datasets
-
-
 def note_move(before: dict[str, Any], after: dict[str, Any], move: Move) -> None:
     """Write into the package dicts of two datasets that one goes on as the other."""
     before["dvc_moved_to"] = after["id"]
     after["dvc_moved_from"] = before["id"]
     after["dvc_moved_why"] = text.line(f"{move.before}: {move.evidence()}", text.MAX_LINE)
-
-
-def _trace(address: str, found: Iterable[State]) -> Trace:
-    trace = Trace(address)
-    for state in found:
-        trace.places.update(id(snapshot) for snapshot, _ in state.sightings)
-        trace.seen(state.oldest.date, state.oldest.commit)
-        trace.seen(state.newest.date, state.newest.commit)
-        trace.add(state.newest_sighting[1])
-    return trace
 
 
 def trace_of(dataset: Dataset) -> Trace:
@@ -158,52 +123,32 @@ def trace_of(dataset: Dataset) -> Trace:
     return trace
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """The states of a stage, each as one snapshot shows it, oldest first; which one is current, and where."""
+class Writer:
+    """Writes the datasets of one repository."""
 
-    states: list[tuple[State, Snapshot, Stage]]
-    current: State
-    revision: Revision
-
-
-def _chosen(found: Iterable[State], default_branch: str) -> _Chosen:
-    current, revision = _current(list(found), default_branch)
-    shown = []
-    for state in sorted(found, key=lambda state: (by_date(state.oldest), state.digest)):
-        sighting = state.at(revision) if state is current else None
-        shown.append((state, *(sighting or state.newest_sighting)))
-    return _Chosen(shown, current, revision)
-
-
-def _lineage(repository: Repository, chosen: dict[str, _Chosen], harvested: Harvested) -> Inputs:
-    shown = ((address, state, snapshot) for address, each in chosen.items() for state, snapshot, _ in each.states)
-    return Inputs(repository.url, shown, harvested)
-
-
-class _Writer:
     def __init__(self, repository: Repository, options: Options) -> None:
         self.repository = repository
         self.options = options
 
-    def dataset(self, address: str, name: str, chosen: _Chosen, lineage: Inputs) -> Dataset:
+    def dataset(self, address: str, name: str, chosen: Chosen, lineage: Inputs) -> Dataset:
+        """The dataset of a stage, whose name is ``name``."""
         guid = naming.dataset_guid(self.repository.url, address)
         versions, edges = [], []
         package: dict[str, Any] = {}
         for position, (state, snapshot, stage) in enumerate(chosen.states, start=1):
             current = state is chosen.current
-            row = self.version(guid, state, stage, position=position, current=current)
+            row = self._version(guid, state, stage, position=position, current=current)
             versions.append(row)
             found = lineage.at(snapshot, address)
             edges += [edge | {"version_id": row["id"], "current": current} for edge in found]
             more = lineage.elsewhere(state, snapshot, address)
             edges += [edge | {"version_id": row["id"], "current": False} for edge in more]
             if current:
-                package = self.package(guid, name, snapshot, stage, chosen.revision)
+                package = self._package(guid, name, snapshot, stage, chosen.revision)
                 package["derived_from"] = derived_from(found)
         return Dataset(guid, package, versions[::-1], edges)
 
-    def version(self, guid: str, state: State, stage: Stage, *, position: int, current: bool) -> dict[str, Any]:
+    def _version(self, guid: str, state: State, stage: Stage, *, position: int, current: bool) -> dict[str, Any]:
         return {
             "id": naming.version_id(guid, state.digest),
             "digest": state.digest,
@@ -217,7 +162,7 @@ class _Writer:
             "position": position,
         }
 
-    def package(self, guid: str, name: str, snapshot: Snapshot, stage: Stage, revision: Revision) -> dict[str, Any]:
+    def _package(self, guid: str, name: str, snapshot: Snapshot, stage: Stage, revision: Revision) -> dict[str, Any]:
         labels = [label for out in stage.outs for label in (*out.labels, out.type)]
         package = {
             "id": naming.package_id(guid),
@@ -244,11 +189,11 @@ class _Writer:
         }
         outs = {out.path: out for out in reversed(stage.outs)}
         package["resources"] = [
-            self.resource(guid, stage, outs[path], revision.commit) for path in list(outs)[::-1][:MAX_RESOURCES]
+            self._resource(guid, stage, outs[path], revision.commit) for path in list(outs)[::-1][:MAX_RESOURCES]
         ]
         return package
 
-    def resource(self, guid: str, stage: Stage, out: Output, commit: str) -> dict[str, Any]:
+    def _resource(self, guid: str, stage: Stage, out: Output, commit: str) -> dict[str, Any]:
         readable = out.storage if out.storage.startswith(("https://", "http://")) and not out.is_dir else ""
         in_git = bool(out.blob) or not out.cached
         return {
@@ -267,19 +212,6 @@ class _Writer:
             "dvc_kind": out.kind,
             "dvc_values": _values(stage, out),
         }
-
-
-def _current(found: list[State], default_branch: str) -> tuple[State, Revision]:
-    best: tuple[State, Revision] | None = None
-    for state in found:
-        for revision in state.revisions if default_branch else ():
-            if revision.kind == "branch" and revision.name == default_branch:
-                return state, revision
-        if best is None or by_date(state.newest) > by_date(best[1]):
-            best = state, state.newest
-    if best is None:
-        raise ValueError("a dataset has at least one state")
-    return best
 
 
 def derived_from(found: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -31,28 +31,60 @@ Harvested = Mapping[tuple[str, str], Upstream]
 Row = dict[str, Any]
 
 
-def rows(
-    repository_url: str, snapshot: Snapshot, addresses: Container[str], harvested: Harvested
-) -> dict[str, list[Row]]:
-    """Address → the edges into that stage, as columns of the edge table; each upstream output once per path.
+class Related:
+    """The inputs of a snapshot's stages; rows are made of those that are asked for.
 
-    An edge's ``evidence`` says why it is believed: ``kind`` is ``locked`` (the hash that was read is the hash that was
-    written), ``declared`` (only the path says so), ``import``, ``url``, ``db``, ``dataset``, ``hint`` (a command names
-    it). ``output`` is the path of the output where the input is a part of it, or holds it.
+    :param addresses: of the stages that are to be told of
     """
-    hashes = {(stage.address, out.path): out.hash for stage in snapshot.stages for out in stage.outs}
-    found: dict[str, dict[tuple[str, ...], Row]] = {}
-    for edge in relate(snapshot, addresses):
-        row = _row(repository_url, edge, hashes, harvested)
-        if row is not None:
-            key = (
-                row.get("upstream_dataset") or "",
-                row.get("upstream_resource") or "",
-                row.get("upstream_uri") or "",
-                row["path"],
+
+    def __init__(
+        self, repository_url: str, snapshot: Snapshot, addresses: Container[str], harvested: Harvested
+    ) -> None:
+        self._url, self._harvested = repository_url, harvested
+        self._hashes = {(stage.address, out.path): out.hash for stage in snapshot.stages for out in stage.outs}
+        self._edges: dict[str, list[Edge]] = {}
+        self._rows: dict[str, list[Row]] = {}
+        for edge in relate(snapshot, addresses):
+            self._edges.setdefault(edge.downstream, []).append(edge)
+
+    def rows(self, address: str) -> list[Row]:
+        """The edges into that stage, as columns of the edge table; each upstream output once per path.
+
+        An edge's ``evidence`` says why it is believed: ``kind`` is ``locked`` (the hash that was read is the hash that
+        was written), ``declared`` (only the path says so), ``import``, ``url``, ``db``, ``dataset``, ``hint`` (a
+        command names it). ``output`` is the path of the output where the input is a part of it, or holds it.
+        """
+        if address not in self._rows:
+            found: dict[tuple[str, ...], Row] = {}
+            for edge in self._edges.get(address, ()):
+                row = _row(self._url, edge, self._hashes, self._harvested)
+                if row is not None:
+                    found.setdefault(place(row), row)
+            self._rows[address] = list(found.values())
+        return self._rows[address]
+
+    def facts(self, address: str) -> list[tuple[Any, ...]]:
+        """What :meth:`rows` are made of beside the stage itself, as plain values."""
+        found: list[tuple[Any, ...]] = []
+        for edge in self._edges.get(address, ()):
+            path, known = "", None
+            if edge.dependency is not None:
+                path = edge.dependency.path
+                if edge.dependency.kind == "repo":
+                    source = edge.dependency.source or self._url
+                    known = self._harvested.get((naming.repository_key(source), path))
+            written = self._hashes.get((edge.upstream or "", edge.output_path or ""))
+            upstream = (known.dataset, known.resource, known.label) if known else None
+            found.append(
+                (edge.kind, path, edge.upstream, edge.output_path, written, edge.external, edge.label, upstream)
             )
-            found.setdefault(edge.downstream, {}).setdefault(key, row)
-    return {address: list(each.values()) for address, each in found.items()}
+        return found
+
+
+def place(row: Row) -> tuple[str, ...]:
+    """What tells an edge into a stage from every other one."""
+    keys = ("upstream_dataset", "upstream_resource", "upstream_uri", "path")
+    return tuple(str(row.get(key) or "") for key in keys)
 
 
 def _row(

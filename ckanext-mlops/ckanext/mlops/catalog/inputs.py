@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from ckanext.mlops.core.records import Snapshot, Stage
 
-from .edges import Harvested, Row, rows
+from .edges import Harvested, Related, Row, place
 from .versions import State
 
 
@@ -31,21 +32,27 @@ class Inputs:
             for each in told.values():
                 wanted.setdefault(id(each), (each, set()))[1].add(address)
         self._found = {
-            key: rows(repository_url, snapshot, addresses, harvested) for key, (snapshot, addresses) in wanted.items()
+            key: Related(repository_url, snapshot, addresses, harvested)
+            for key, (snapshot, addresses) in wanted.items()
         }
 
     def at(self, snapshot: Snapshot, address: str) -> list[Row]:
         """The edges into a stage, as the snapshot has it."""
-        return self._found[id(snapshot)].get(address, [])
+        return self._found[id(snapshot)].rows(address)
 
     def elsewhere(self, state: State, snapshot: Snapshot, address: str) -> list[Row]:
         """Further edges into it, where other revisions of the same state have another layout."""
-        found = {_place(row): row for row in self.at(snapshot, address)}
+        found = {place(row): row for row in self.at(snapshot, address)}
         own = len(found)
         for each in self._tellers[address, state.digest]:
             for row in self.at(each, address):
-                found.setdefault(_place(row), row)
+                found.setdefault(place(row), row)
         return list(found.values())[own:]
+
+    def facts(self, state: State, snapshot: Snapshot, address: str) -> list[Any]:
+        """What :meth:`at` and :meth:`elsewhere` make edges of, as plain values."""
+        others = (each for each in self._tellers[address, state.digest] if each is not snapshot)
+        return [self._found[id(each)].facts(address) for each in (snapshot, *others)]
 
 
 class _Layouts:
@@ -69,8 +76,3 @@ class _Layouts:
             key = (stage.address, tuple(sorted(out.path for out in stage.outs)))
             self._stages[id(stage)] = (stage, self._writers.setdefault(key, len(self._writers)))
         return self._stages[id(stage)][1]
-
-
-def _place(row: Row) -> tuple[str, ...]:
-    keys = ("upstream_dataset", "upstream_resource", "upstream_uri", "path")
-    return tuple(str(row.get(key) or "") for key in keys)

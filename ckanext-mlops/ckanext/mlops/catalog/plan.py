@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .datasets import Dataset, note_move, trace_of
+from .drafts import Draft
 from .moves import between
 from .text import line
 
@@ -111,7 +112,7 @@ class Plan:
 
 
 def plan(
-    datasets: Iterable[Dataset],
+    datasets: Iterable[Dataset | Draft],
     known: Mapping[str, Known],
     before: Callable[[str], Dataset],
     *,
@@ -131,17 +132,23 @@ def plan(
     changes: list[Change] = []
     seen = set()
     outputs = 0
-    for dataset in datasets:
-        seen.add(dataset.guid)
-        outputs += len(dataset.package["resources"])
-        changes.append(_compare(dataset, known.get(dataset.guid), before, missing))
+    for each in datasets:
+        seen.add(each.guid)
+        outputs += each.outputs
+        changes.append(_compare(each, known.get(each.guid), before, missing))
     changes += [_gone(guid, known[guid], before, missing, today) for guid in known.keys() - seen]
     changes = _with_moves(changes)
     changes.sort(key=lambda change: change.guid)
     return Plan(changes, stages=len(seen), outputs=outputs, problems=problems)
 
 
-def _compare(dataset: Dataset, known: Known | None, before: Callable[[str], Dataset], unread: frozenset[str]) -> Change:
+def _compare(
+    draft: Dataset | Draft, known: Known | None, before: Callable[[str], Dataset], unread: frozenset[str]
+) -> Change:
+    digest = draft.digest
+    if known is not None and not unread and digest == known.digest:
+        return _unchanged(draft, known)
+    dataset = draft.dataset
     title = dataset.package["title"]
     if known is None:
         return Change("added", dataset.guid, title, after=dataset, reason=f"found at {dataset.package['dvc_revision']}")
@@ -158,15 +165,19 @@ def _compare(dataset: Dataset, known: Known | None, before: Callable[[str], Data
         moved = {key: old.package[key] for key in ("dvc_moved_from", "dvc_moved_why") if old.package.get(key)}
         dataset = replace(dataset, package=dataset.package | moved)
     if dataset.digest == known.digest:
-        digest = dataset.refs_digest
-        if digest == known.refs_digest:
-            return Change("unchanged", dataset.guid, title)
-        refs = {version["id"]: version["refs"] for version in dataset.versions}
-        return Change("unchanged", dataset.guid, title, reason="branches or tags moved", refs=refs, refs_digest=digest)
+        return _unchanged(dataset, known)
     old = old or before(dataset.guid)
     fields = differences(old, dataset)
     reason = "back in the repository" if known.retired else _reason(fields)
     return Change("changed", dataset.guid, title, old.package, dataset, fields, reason)
+
+
+def _unchanged(draft: Dataset | Draft, known: Known) -> Change:
+    title = known.title or draft.dataset.package["title"]
+    digest = draft.refs_digest
+    if digest == known.refs_digest:
+        return Change("unchanged", draft.guid, title)
+    return Change("unchanged", draft.guid, title, reason="branches or tags moved", refs=draft.refs, refs_digest=digest)
 
 
 def _gone(guid: str, known: Known, before: Callable[[str], Dataset], unread: frozenset[str], today: str) -> Change:

@@ -11,8 +11,9 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.naming import repository_name
 from ckanext.mlops.core.records import Repository, Snapshot, Stage
 
-from .datasets import Options, describe
-from .edges import Harvested, rows
+from .datasets import Options
+from .drafts import describe
+from .edges import Harvested, Related
 from .text import MAX_PATH, line
 from .weburl import import_uri, is_local
 
@@ -118,7 +119,7 @@ def registration(repository: Repository, snapshot: Snapshot, stage: Stage, harve
         for each in dataset.package["resources"]
     ]
     version = {key: value for key, value in dataset.versions[0].items() if key != "id"}
-    edges = rows(repository.url, snapshot, {stage.address}, harvested).get(stage.address, [])
+    edges = Related(repository.url, snapshot, {stage.address}, harvested).rows(stage.address)
     return Registration(stage.address, package, version, _inputs(repository.url, edges))
 
 

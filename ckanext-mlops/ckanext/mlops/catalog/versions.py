@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,12 @@ def canonical(value: Any) -> str:
 
 def content_hash(value: Any) -> str:
     """SHA-256 of the canonical JSON, in hex."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    return text_hash(canonical(value))
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest(stage: Stage) -> str:
@@ -79,10 +84,12 @@ def digest(stage: Stage) -> str:
     )
 
 
-def states(snapshots: Iterable[Snapshot]) -> dict[str, dict[str, State]]:
+def states(snapshots: Iterable[Snapshot], digest_of: Callable[[Stage], str] = digest) -> dict[str, dict[str, State]]:
     """Address → digest → state, over all revisions.
 
     Readers share equal stages between snapshots, so each distinct record is hashed once.
+
+    :param digest_of: :func:`digest`, or what remembers its answers
     """
     found: dict[str, dict[str, State]] = {}
     memo: dict[int, tuple[Stage, str]] = {}
@@ -92,7 +99,7 @@ def states(snapshots: Iterable[Snapshot]) -> dict[str, dict[str, State]]:
         oldest, newest = min(snapshot.revisions, key=by_date), max(snapshot.revisions, key=by_date)
         for stage in snapshot.stages:
             if id(stage) not in memo:
-                memo[id(stage)] = (stage, digest(stage))
+                memo[id(stage)] = (stage, digest_of(stage))
             name = memo[id(stage)][1]
             known = found.setdefault(stage.address, {})
             if name in known:
@@ -100,6 +107,42 @@ def states(snapshots: Iterable[Snapshot]) -> dict[str, dict[str, State]]:
             else:
                 known[name] = State(name, [(snapshot, stage)], oldest, newest, (snapshot, stage))
     return found
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The states of a stage, each as one snapshot shows it, oldest first; which one is current, and where."""
+
+    states: list[tuple[State, Snapshot, Stage]]
+    current: State
+    revision: Revision
+
+
+def choose(found: Collection[State], default_branch: str) -> Chosen:
+    """How a dataset shows the states of its stage.
+
+    The default branch's head is the current state of what it has; anything else is shown as the newest revision that
+    has it shows it.
+    """
+    current, revision = _current(list(found), default_branch)
+    shown = []
+    for state in sorted(found, key=lambda state: (by_date(state.oldest), state.digest)):
+        sighting = state.at(revision) if state is current else None
+        shown.append((state, *(sighting or state.newest_sighting)))
+    return Chosen(shown, current, revision)
+
+
+def _current(found: list[State], default_branch: str) -> tuple[State, Revision]:
+    best: tuple[State, Revision] | None = None
+    for state in found:
+        for revision in state.revisions if default_branch else ():
+            if revision.kind == "branch" and revision.name == default_branch:
+                return state, revision
+        if best is None or by_date(state.newest) > by_date(best[1]):
+            best = state, state.newest
+    if best is None:
+        raise ValueError("a dataset has at least one state")
+    return best
 
 
 def refs(revisions: Iterable[Revision]) -> list[dict[str, str]]:

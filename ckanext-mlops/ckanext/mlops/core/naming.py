@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 import uuid
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://github.com/ckan/ckanext-mlops")
 _SCP = re.compile(r"^(?:[^@/\s]+@)?(?P<host>[^:/\s]+):(?!//)(?P<path>.+)$")
 
 
+@lru_cache(maxsize=1024)
 def repository_key(url: str) -> str:
     """The part of a repository's URL that says which repository it is.
 

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,12 +20,14 @@ from ckan.model.types import make_uuid
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestSource
 from sqlalchemy.orm import Session
 
-from ckanext.mlops.catalog import datasets, history, problems, selection
+from ckanext.mlops.catalog import datasets, drafts, history, problems, selection
+from ckanext.mlops.catalog.digests import Digests
 from ckanext.mlops.catalog.edges import Harvested, imports
 from ckanext.mlops.catalog.moves import Earlier
 from ckanext.mlops.catalog.plan import Plan, plan
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.address import shown
+from ckanext.mlops.core.collecting import paused
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.mirror import Mirror, update_mirror
 from ckanext.mlops.core.records import Problem, Repository, Snapshot
@@ -194,18 +197,30 @@ def prepare(
         title=config.title_template,
     )
     upstreams = memory.upstreams(session, imports(reading.snapshots))
-    found = datasets.describe(reading.repository, reading.snapshots, options, upstreams, reading.earlier)
+    told = _digests(mirror, source_id)
+    digests = Digests(settled.load_digests(told) if told else None)
     errors = reading.errors()
-    made = plan(
-        found,
-        remembered.known,
-        memory.reader(session, remembered),
-        unread=reading.unread,
-        today=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        problems=len(errors),
-    )
+    with paused():
+        found = drafts.draft(reading.repository, reading.snapshots, options, upstreams, reading.earlier, digests)
+        made = plan(
+            found,
+            remembered.known,
+            memory.reader(session, remembered),
+            unread=reading.unread,
+            today=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            problems=len(errors),
+        )
+    if told and digests.worth_keeping:
+        settled.save_digests(told, digests.used)
     progress(f"{reading.repository.name}: {made.summary()}")
     return Prepared(made, errors, reading.warnings(), inputs, reading, remembered, upstreams)
+
+
+def _digests(mirror: Mirror | None, source_id: str | None) -> Path | None:
+    """Where the digests of a source's datasets are remembered, beside its mirror."""
+    if mirror is None or source_id is None:
+        return None
+    return mirror.git_dir.with_name(f"{mirror.git_dir.name}.cache.{source_id}")
 
 
 def gather(job: HarvestJob, progress: Progress = log.info, *, wait: float = 600.0) -> tuple[Prepared, list[str]]:

@@ -7,11 +7,11 @@ other repositories that its imports lead to. When all of these are as they were,
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog.plan import Change, Known, Plan
+from ckanext.mlops.core import cache
 from ckanext.mlops.core.cache import reader_version
 from ckanext.mlops.core.mirror import Mirror
 from ckanext.mlops.harvesting import memory
@@ -104,6 +105,17 @@ def forget(session: Session, source_id: str) -> None:
     session.execute(sa.delete(Settled).where(Settled.source_id == source_id))
 
 
+def load_digests(path: Path) -> dict[bytes, str]:
+    """What :func:`save_digests` wrote; nothing when it was written by another release."""
+    saved = cache.load(path)
+    return saved[1] if isinstance(saved, list) and saved[:1] == [_program()] else {}
+
+
+def save_digests(path: Path, digests: dict[bytes, str]) -> None:
+    """Keep digests of datasets for the next reading (:mod:`.catalog.digests`); not being able to is no error."""
+    cache.save(path, [_program(), digests])
+
+
 def _after(known: Mapping[str, Known], changes: Iterable[Change]) -> dict[str, Known]:
     """What the catalog will remember when the changes are applied."""
     found = dict(known)
@@ -127,7 +139,7 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-@cache
+@functools.cache
 def _program() -> str:
     """Digest of the source of reader and planner: another release plans anew."""
     digest = hashlib.sha256(reader_version())
