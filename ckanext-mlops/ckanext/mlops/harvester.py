@@ -20,7 +20,7 @@ from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import batches, follow, gather, mails, memory, source_form, triggers, watch
 from ckanext.mlops.harvesting.source_config import ConfigError
-from ckanext.mlops.search import news
+from ckanext.mlops.search import news, overdue
 from ckanext.mlops.tracking import links as mlflow_links
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ def harvest_jobs_run(next_action: Action, context: Context, data_dict: DataDict)
     triggers.follow_up()
     mails.send_due()
     news.enqueue_missed()
+    overdue.enqueue_missed()
     return result
 
 
@@ -147,7 +148,8 @@ class DvcHarvester(HarvesterBase):
             log.exception("Harvest job %s: the next batch could not be sent to the queue", job_id)
 
     def _follow_up(self, source_id: str) -> None:
-        """What comes after a harvest: links to MLflow's runs, and news for people."""
+        """What comes after a harvest: tags in the search index, links to MLflow's runs, and news for people."""
+        overdue.begin()
         try:
             mlflow_links.enqueue_after_harvest(source_id)
         except Exception:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from ckan import model
+from ckan.lib import jobs
 from ckan.tests import helpers
 from ckanext.harvest.model import HarvestSource
 
 from ckanext.mlops.core import naming
 from ckanext.mlops.harvesting import approval, settled
-from ckanext.mlops.model import Version, revisions
+from ckanext.mlops.model import Unindexed, Version, revisions
+from ckanext.mlops.search import overdue, together
 
 
 def found(query: str) -> set[str]:
@@ -67,6 +70,60 @@ def test_what_waits_for_approval_shows_nothing_before(repo: Any, source: Any, ha
     assert "v3" in names() & {row.name for row in revisions.of_repository(model.Session(), slug)}
     assert len(found("tag:v3")) == 3
     assert harvest().counts()["unchanged"] == 3
+
+
+def noted() -> set[str]:
+    model.Session.rollback()
+    return set(model.Session.scalars(sa.select(Unindexed.package_id)))
+
+
+def test_a_tag_over_many_datasets_is_indexed_apart_from_the_harvest(
+    repo: Any, source: Any, show: Any, harvest: Any, consume: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source(repo.path)
+    harvest()
+    everything = found("branch:main")
+    repo.git("tag", "v2")
+    monkeypatch.setattr(overdue, "BATCH", 1)
+    helpers.call_action("harvest_job_create", {"user": "root"}, source_id=show("titanic")["id"], run=True)
+    consume("gather")
+    assert len(noted()) == 2
+    assert len(found("tag:v2")) == 1
+    model.Session.rollback()
+    assert [each.func_name for each in jobs.get_queue().jobs if each.func_name.endswith("overdue.job")]
+    overdue.job()
+    assert not noted()
+    assert found("tag:v2") == everything
+
+
+def test_what_was_not_indexed_is_indexed_later(
+    repo: Any, source: Any, harvest: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source(repo.path)
+    harvest()
+    repo.git("tag", "v2")
+    index = together.index_together
+
+    def away(package_ids: Any) -> None:
+        raise together.IndexAway("no answer")
+
+    monkeypatch.setattr(together, "index_together", away)
+    monkeypatch.setattr(overdue, "PATIENCE", 0)
+    with pytest.raises(together.IndexAway):
+        harvest()
+    assert "v2" in names()  # nothing of the harvest is lost
+    assert len(noted()) == 3
+    refused = sorted(noted())[0]
+
+    def refuse(package_ids: Any) -> None:
+        if refused in package_ids:
+            raise together.NotIndexed("Solr refuses it")
+        index(package_ids)
+
+    monkeypatch.setattr(together, "index_together", refuse)
+    assert overdue.run() == 3
+    assert not noted()
+    assert len(found("tag:v2")) == 2  # the one that is refused does not keep the others from it
 
 
 def test_another_planner_plans_anew() -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import batches, refs
+from ckanext.mlops.search import overdue
 
 HELD = "HELD"
 
@@ -55,6 +56,7 @@ def release(job_id: str) -> int:
     job.status, job.finished = "Running", None
     refs.release(session, job_id)
     session.commit()
+    overdue.enqueue_missed()
     publisher = queue.get_fetch_publisher()
     for object_id in first:
         publisher.send({"harvest_object_id": object_id})

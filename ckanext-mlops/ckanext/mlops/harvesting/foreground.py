@@ -19,6 +19,7 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvester import DvcHarvester, user_name
 from ckanext.mlops.harvesting import batches, memory
 from ckanext.mlops.harvesting.gather import Prepared, Progress
+from ckanext.mlops.search import overdue
 from ckanext.mlops.tracking import links as mlflow_links
 
 Step = Callable[[int, int, str], None]
@@ -102,6 +103,7 @@ def harvest(source: HarvestSource, *, progress: Progress, step: Step) -> Report:
     prepared = _gather(job_id, progress)
     _import(job_id, step)
     _finish(source_id)
+    overdue.run(patience=overdue.PATIENCE)
     progress(mlflow_links.after_harvest(model.Session(), source_id).summary())
     return _report(job_id, prepared)
 

@@ -5,8 +5,6 @@ They are written with the plan, without a change of the datasets; where the plan
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,14 +18,10 @@ from ckanext.mlops.model import plans
 from ckanext.mlops.model import revisions as revision_store
 from ckanext.mlops.model.lineage import texts
 from ckanext.mlops.model.tables import Version
-from ckanext.mlops.search import together
+from ckanext.mlops.search import overdue
 
-log = logging.getLogger(__name__)
 #: guid → (version id → refs, digest of all of the dataset's refs)
 Moved = Mapping[str, tuple[dict[str, Any], str]]
-#: Seconds that the search index may be away.
-PATIENCE = 150.0
-_GROUP = 100
 _UNSYNCHRONIZED = {"synchronize_session": False}
 
 
@@ -40,7 +34,7 @@ def write(
     repository: str,
     revisions: list[dict[str, Any]],
 ) -> None:
-    """Note what the source shows now, and with the plan what it showed before. The caller commits.
+    """Note what the source shows now, and with the plan what it showed before. The caller commits and indexes.
 
     :param repository, revisions: as :func:`revision_store.store` takes them
     """
@@ -71,7 +65,7 @@ def keep(
 
 
 def release(session: Session, job_id: str) -> None:
-    """Write what was kept for the approved plan. The caller commits."""
+    """Write what was kept for the approved plan. The caller commits and indexes."""
     row = plans.get(session, job_id)
     waiting = row.facts.get("waiting") if row is not None else None
     if row is None or not waiting:
@@ -94,7 +88,7 @@ def digest_of(session: Session, object_id: str) -> str:
 def refresh(
     session: Session, objects: Mapping[str, str], moved: Moved, before: Mapping[str, list[dict[str, Any]]] | None = None
 ) -> None:
-    """Let versions show other branches and tags, and the search find them. The caller commits.
+    """Let versions show other branches and tags. The caller commits, and begins to index (:mod:`.search.overdue`).
 
     :param objects: guid → harvest object id
     :param before: version id → what it shows so far, where that was read already
@@ -117,28 +111,18 @@ def refresh(
         .values(value=new.c.refs),
         execution_options=_UNSYNCHRONIZED,
     )
-    _index(session, [row["id"] for row in rows if _names(row["refs"]) != _names(before.get(row["id"], ()))])
+    _note(session, [row["id"] for row in rows if _names(row["refs"]) != _names(before.get(row["id"], ()))])
 
 
-def _index(session: Session, version_ids: list[str]) -> None:
-    """Find datasets by the names that they are shown by now.
+def _note(session: Session, version_ids: list[str]) -> None:
+    """Let datasets be found by the names that they are shown by now, once that is committed.
 
     A branch that moves on keeps its name: what it leaves alone is not indexed again at each commit; its head is looked
     up when it is searched for (:mod:`ckanext.mlops.search.query`).
     """
     wanted = sa.select(Version.package_id).where(Version.id == sa.any_(texts(version_ids))).distinct()
-    ids = sorted(session.scalars(wanted)) if version_ids else []
-    deadline = time.monotonic() + PATIENCE
-    for start in range(0, len(ids), _GROUP):
-        while True:
-            try:
-                together.index_together(ids[start : start + _GROUP])
-                break
-            except together.IndexAway as error:
-                if time.monotonic() > deadline:
-                    raise
-                log.warning("waiting for the search index: %s", error)
-                time.sleep(2)
+    if version_ids:
+        overdue.note(session, session.scalars(wanted))
 
 
 def _names(shown: Iterable[Mapping[str, Any]]) -> set[tuple[Any, Any]]:

@@ -17,6 +17,7 @@ from ckanext.mlops.model.tables import (
     Revision,
     Run,
     ServerState,
+    Unindexed,
     Version,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "Revision",
     "Run",
     "ServerState",
+    "Unindexed",
     "Version",
 ]

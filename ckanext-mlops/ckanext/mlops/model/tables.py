@@ -131,6 +131,15 @@ class FileHash(tk.BaseModel):
     settled: Mapped[bool] = mapped_column(default=False)
 
 
+class Unindexed(tk.BaseModel):
+    """A dataset whose entry in the search index is behind the tables; see :mod:`ckanext.mlops.search.overdue`."""
+
+    __tablename__ = "mlops_unindexed"
+
+    package_id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
+    noted: Mapped[datetime.datetime] = mapped_column(sa.DateTime)
+
+
 class ServerState(tk.BaseModel):
     """How the last contact with an MLflow server went: ``error`` is empty when it answered at ``checked``.
 
