@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from ckan import model
 from ckan.tests import helpers
+from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage
 
 from ckanext.mlops import lineage_index
@@ -96,6 +97,55 @@ def test_an_upload_is_joined_by_either_of_its_hashes(two_repositories: Any, make
     helpers.call_action("resource_update", {"user": "editor"}, id=resource, name="table.csv", upload=upload)
     lineage_index.hash_uploads(package["id"])
     assert package["id"] not in {row[1] for row in inferred()}
+
+
+def tracked(name: str, committed: str, command: str = "") -> tuple[str, list[dict[str, Any]], list[Any]]:
+    """A dataset of one file, as a harvest notes it."""
+    facts = {"outs": [{"path": "x.csv", "hash": "5" * 32, "size": 100}], "command": command}
+    version = {"id": f"version-of-{name}", "facts": facts, "committed": committed, "current": True}
+    return f"example.org/r#{name}", [version], []
+
+
+def test_what_another_worker_commits_meanwhile_is_concluded_from_too(
+    clean: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = model.Session()
+    hashes.store_harvested(session, {"one": tracked("one", "2024-01-01"), "two": tracked("two", "2024-01-02")})
+    session.commit()
+    read = hashes._with_partners
+    later = {"three": tracked("three", "2024-01-03")}
+
+    def other(*arguments: Any) -> Any:
+        rows = read(*arguments)
+        if later:
+            with Session(model.meta.engine) as elsewhere:
+                hashes.store_harvested(elsewhere, dict([later.popitem()]))
+                elsewhere.commit()
+        return rows
+
+    monkeypatch.setattr(hashes, "_with_partners", other)
+    hashes.settle(session)
+    assert {row[1] for row in inferred()} == {"two", "three"}
+
+
+def test_what_commands_made_everywhere_is_not_looked_at(clean: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metric that has one value in thousands of steps joins nothing, and costs nothing."""
+    session = model.Session()
+    made = {name: tracked(name, "2024-01-01", command="make") for name in ("one", "two", "three")}
+    hashes.store_harvested(session, made)
+    session.commit()
+    looked: list[Any] = []
+    read = hashes._with_partners
+    monkeypatch.setattr(
+        hashes, "_with_partners", lambda session, wanted: (looked.append(wanted), read(session, wanted))[1]
+    )
+    assert hashes.settle(session) == 0
+    assert looked == [set()]
+    # Until somebody tracks the same content: then it comes from the first of them.
+    hashes.store_harvested(session, {"four": tracked("four", "2024-01-09")})
+    session.commit()
+    assert hashes.settle(session) == 1
+    assert inferred() == [("one", "four", "x.csv")]
 
 
 def test_sizes_are_checked_and_trivial_contents_say_nothing() -> None:

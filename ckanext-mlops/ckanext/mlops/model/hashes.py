@@ -148,20 +148,38 @@ def settle(session: Session) -> int:
         # One at a time: two that conclude at once would not see each other's datasets.
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(_SPACE, sa.Integer), 0)))
         open_ = sa.select(FileHash.hash).where(FileHash.settled.is_(False)).distinct().limit(_BATCH)
-        wanted = set(session.scalars(open_))
+        # Marked first, read then: what another process commits meanwhile stays open.
+        marked = session.scalars(
+            sa.update(FileHash)
+            .where(FileHash.settled.is_(False), FileHash.hash.in_(open_))
+            .values(settled=True)
+            .returning(FileHash.hash),
+            execution_options=_UNSYNCHRONIZED,
+        )
+        wanted = set(marked)
         if not wanted:
             session.commit()
             return written
-        rows = _with_partners(session, wanted)
+        rows = _with_partners(session, _telling(session, wanted))
         edges = _conclude(session, rows)
-        hashes = {row.hash for row in rows} | wanted
-        lineage.store_inferred(session, hashes, edges)
-        session.execute(
-            sa.update(FileHash).where(FileHash.hash == sa.any_(texts(hashes))).values(settled=True),
-            execution_options=_UNSYNCHRONIZED,
-        )
+        lineage.store_inferred(session, {row.hash for row in rows} | wanted, edges)
         session.commit()
         written += len(edges)
+
+
+def _telling(session: Session, hashes: set[str]) -> set[str]:
+    """Those from which edges can follow: known in several datasets, and not written by commands in all of them."""
+    made = sa.and_(FileHash.side == "out", FileHash.made)
+    several = sa.func.min(FileHash.package_id) != sa.func.max(FileHash.package_id)
+    uploaded = sa.func.bool_or(FileHash.harvested.is_(False))
+    return set(
+        session.scalars(
+            sa.select(FileHash.hash)
+            .where(FileHash.hash == sa.any_(texts(hashes)))
+            .group_by(FileHash.hash)
+            .having(sa.or_(uploaded, sa.and_(several, sa.func.bool_or(sa.not_(made)))))
+        )
+    )
 
 
 def _of_dataset(
@@ -264,8 +282,8 @@ def _store(session: Session, datasets: list[str], rows: list[dict[str, Any]], *,
 
 def _with_partners(session: Session, hashes: set[str]) -> list[FileHash]:
     """All files with these hashes, and with the other hashes of any file of which several are known."""
-    wanted = set(hashes)
-    for _ in range(_PARTNERS):
+    wanted, rows = set(hashes), list[FileHash]()
+    for _ in range(_PARTNERS if wanted else 0):
         rows = list(session.scalars(sa.select(FileHash).where(FileHash.hash == sa.any_(texts(wanted)))))
         uploads = {row.package_id for row in rows if not row.harvested}
         more = session.execute(
@@ -314,6 +332,8 @@ def _groups(rows: list[FileHash]) -> list[list[FileHash]]:
 
 def _conclude(session: Session, rows: list[FileHash]) -> dict[str, list[dict[str, Any]]]:
     """Dataset → the edges into it."""
+    if not rows:
+        return {}
     packages = {row.package_id for row in rows}
     current = set(
         session.scalars(sa.select(Version.id).where(Version.package_id == sa.any_(texts(packages)), Version.current))
