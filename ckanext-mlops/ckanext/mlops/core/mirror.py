@@ -238,14 +238,13 @@ class _Job:
         # mirror's own configuration names no promisor, so that a file which was left out reads as missing.
         self._git(["--git-dir", str(git_dir), *arguments, "--", "origin"], git_dir=git_dir)
         self._check_size(git_dir)
-        if not self.policy.experiments:
-            self._drop_experiments(git_dir)
         self._git(["--git-dir", str(git_dir), "pack-refs", "--all"])
         refs = self._local_refs(git_dir)
         if len(refs) > self.policy.max_refs:
             raise self._too_many_refs(len(refs))
         branch = head if head in refs else _fallback_branch(refs)
-        self._git(["--git-dir", str(git_dir), "symbolic-ref", "HEAD", branch or _NO_BRANCH])
+        if _head(git_dir) != (branch or _NO_BRANCH):
+            self._git(["--git-dir", str(git_dir), "symbolic-ref", "HEAD", branch or _NO_BRANCH])
         if len(list((git_dir / "objects" / "pack").glob("*.pack"))) > _MAX_PACKS:
             with contextlib.suppress(GitError):
                 self._git(["--git-dir", str(git_dir), "gc", "--quiet", "--cruft"])
@@ -328,15 +327,15 @@ class _Job:
         return self.policy.experiments and name.startswith(EXPERIMENTS) and kind not in PRIVATE_EXPERIMENTS
 
     def _local_refs(self, git_dir: Path) -> dict[str, str]:
-        names = [*_NAMESPACES, EXPERIMENTS] if self.policy.experiments else list(_NAMESPACES)
+        """Refs of the mirror; experiments that are not wanted any more are dropped."""
+        names = [*_NAMESPACES, EXPERIMENTS]
         text = self._git(["--git-dir", str(git_dir), "for-each-ref", "--format=%(objectname) %(refname)", *names])
         lines = text.decode("utf-8", "surrogateescape").splitlines()
-        return {name: value for value, _, name in (line.partition(" ") for line in lines)}
-
-    def _drop_experiments(self, git_dir: Path) -> None:
-        listed = self._git(["--git-dir", str(git_dir), "for-each-ref", "--format=%(refname)", EXPERIMENTS])
-        for name in listed.decode("utf-8", "surrogateescape").splitlines():
+        refs = {name: value for value, _, name in (line.partition(" ") for line in lines)}
+        for name in [] if self.policy.experiments else [name for name in refs if name.startswith(EXPERIMENTS)]:
             self._git(["--git-dir", str(git_dir), "update-ref", "-d", name])
+            del refs[name]
+        return refs
 
     def _git(
         self,
@@ -400,6 +399,13 @@ def _fallback_branch(refs: dict[str, str]) -> str:
 def _is_shallow(git_dir: Path) -> bool:
     shallow = git_dir / "shallow"
     return shallow.is_file() and shallow.stat().st_size > 0
+
+
+def _head(git_dir: Path) -> str:
+    """The full name of the branch that HEAD names."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return (git_dir / "HEAD").read_text().removeprefix("ref: ").strip()
+    return ""
 
 
 def _sweep(git_dir: Path) -> None:

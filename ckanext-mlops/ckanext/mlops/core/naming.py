@@ -13,6 +13,8 @@ from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://github.com/ckan/ckanext-mlops")
+_NOT_NAME = re.compile(r"[^a-z0-9_]+")
+_STAGE_OF_PIPELINE = re.compile(r"(^|/)dvc\.yaml:")
 _SCP = re.compile(r"^(?:[^@/\s]+@)?(?P<host>[^:/\s]+):(?!//)(?P<path>.+)$")
 
 
@@ -39,6 +41,7 @@ def repository_key(url: str) -> str:
     return f"{host}{port}/{path.lstrip('/')}"
 
 
+@lru_cache(maxsize=1024)
 def repository_name(url: str) -> str:
     """Last part of the URL without ``.git`` and ``.bundle``, for people."""
     return repository_key(url).rsplit("/", 1)[-1].removesuffix(".bundle") or "repository"
@@ -71,8 +74,8 @@ def version_id(guid: str, digest: str) -> str:
 
 def slug(text: str, limit: int = 100) -> str:
     """``text`` as a CKAN name: lower-case ASCII letters, digits, ``-``, ``_``; 2 to ``limit`` characters."""
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    cleaned = re.sub(r"[^a-z0-9_]+", "-", ascii_text).strip("-_")[:limit].strip("-_")
+    plain = text if text.isascii() else unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    cleaned = _NOT_NAME.sub("-", plain.lower()).strip("-_")[:limit].strip("-_")
     return cleaned if len(cleaned) >= 2 else f"{cleaned}x{uuid.uuid5(NAMESPACE, text).hex[:6]}"
 
 
@@ -81,7 +84,7 @@ def package_name(repository_url: str, address: str) -> str:
 
     Two addresses can give one name (``a/b`` and ``a-b``); :func:`package_name_unique` tells them apart.
     """
-    stage = re.sub(r"(^|/)dvc\.yaml:", r"\1", address).removesuffix(".dvc")
+    stage = _STAGE_OF_PIPELINE.sub(r"\1", address).removesuffix(".dvc")
     return slug(f"{repository_name(repository_url)}-{stage}", 92)
 
 
