@@ -1,4 +1,8 @@
-"""Index many datasets with one request and one commit; CKAN itself sends one by one."""
+"""Index many datasets with one request and one commit; CKAN itself sends one by one.
+
+The commit is a soft one: everybody finds what was sent, and Solr has it in its log on disk, from which it comes back
+when Solr is killed; Solr writes its files by its own clock (``autoCommit``). A hard commit costs several times as much.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +47,7 @@ def index_shown(datasets: Mapping[str, shown.Shown]) -> None:
         with facts.read_ahead(model.Session(), datasets):
             documents = [document for each in datasets.values() for document in _documents(each, solr)]
         if documents:
-            solr.add(docs=documents, commit=bool(tk.config.get("ckan.search.solr_commit")))
+            solr.add(docs=documents, commit=False, softCommit=bool(tk.config.get("ckan.search.solr_commit")))
     except pysolr.SolrError as error:
         refused = "HTTP 4" in str(error)
         if refused:
