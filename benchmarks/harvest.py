@@ -14,6 +14,8 @@ unchanged    a second harvest when nothing changed / the first
 one_changed  a harvest after a commit that changes one stage / the first
 two_workers  time of a first harvest with one fetch consumer / with two
 growth       time per dataset at the largest size / at 100 (first harvest, two consumers)
+gather_mib   most memory of the gather consumer at the largest size, in MiB; fetch_mib that of a fetch consumer. A
+             consumer that has read nothing yet holds CKAN itself, see ``idle_mib``
 """
 
 from __future__ import annotations
@@ -104,6 +106,8 @@ class Portal:
 
     def __init__(self, ini: Path) -> None:
         self.ini = ini
+        #: Most memory of the consumers that ended last, gather first, in MiB.
+        self.memory: list[int] = []
         self.inside = subprocess.Popen(
             [sys.executable, __file__, "--inside", str(ini)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -134,6 +138,7 @@ class Portal:
         try:
             yield
         finally:
+            self.memory = [_most_memory(process.pid) for process in started]
             for process in started:
                 process.terminate()
             for process in started:
@@ -156,6 +161,15 @@ class Portal:
         if made < count:
             raise RuntimeError(f"ckanapi made {made} of {count} datasets: {lines[0]}")
         return (len(times) - 2) / (times[-1] - times[1]).total_seconds()
+
+
+def _most_memory(pid: int) -> int:
+    """Of a process, in MiB; 0 where the system does not say."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
 class Inside:
@@ -363,6 +377,9 @@ def _measured(
         one.ask(do="reset")
         loaded.append(one.load(packages, stages))
         print(f"ckanapi load datasets -p 2: {loaded[-1]:.1f} a second")
+    with one.consumers(1):
+        first(one, folder, 1, warm)
+    idle = max(one.memory)
     each: dict[int, float] = {}
     with one.consumers(2):
         print("growth, two fetch consumers")
@@ -378,6 +395,9 @@ def _measured(
         "growth": round(each[sizes[-1]] / each[100], 2),
         "stages": stages,
         "datasets_per_second": round(stages / median(two), 1),
+        "gather_mib": one.memory[0],
+        "fetch_mib": max(one.memory[1:]),
+        "idle_mib": idle,
     }
 
 

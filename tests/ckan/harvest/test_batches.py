@@ -15,10 +15,10 @@ from ckan.plugins import toolkit as tk
 from ckan.tests import helpers
 from ckanext.activity.model import Activity
 from ckanext.harvest import queue
-from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestObjectError
+from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestObjectError, HarvestSource
 
 from ckanext.mlops.harvesting import apply, batches, memory
-from ckanext.mlops.logic import creating
+from ckanext.mlops.logic import creating, shown, updating
 
 
 def pipeline(stages: int) -> tuple[str, str]:
@@ -64,7 +64,7 @@ TIMES = ("metadata_created", "metadata_modified", "created", "id", "indexed_ts",
 
 def state_of(package_id: str) -> Any:
     """All that CKAN keeps of a dataset: what it shows, what it indexed, its activities."""
-    shown = helpers.call_action("package_show", {"use_cache": False}, id=package_id)
+    page = helpers.call_action("package_show", {"use_cache": False}, id=package_id)
     document = search.show(package_id)
     for key in ("data_dict", "validated_data_dict"):
         document[key] = without(json.loads(document[key]), *TIMES, "harvest_object_id", "extras")
@@ -75,8 +75,8 @@ def state_of(package_id: str) -> Any:
             model.Member.table_id == package_id
         )
     ).all()
-    views = [without(helpers.call_action("resource_view_list", id=each["id"]), *TIMES) for each in shown["resources"]]
-    return without(shown, *TIMES), document, stream, (sorted(tuple(row) for row in members), views)
+    views = [without(helpers.call_action("resource_view_list", id=each["id"]), *TIMES) for each in page["resources"]]
+    return without(page, *TIMES), document, stream, (sorted(tuple(row) for row in members), views)
 
 
 def test_a_batch_writes_what_ckan_writes_one_by_one(
@@ -99,9 +99,9 @@ def test_a_batch_writes_what_ckan_writes_one_by_one(
     for package in sorted(packages, key=lambda each: len(each.get("derived_from") or ())):
         tk.get_action("package_create")({"user": user, "ignore_auth": True}, package)
     # Versions and lineage are the harvest's own tables; Solr fields of them are not CKAN's.
-    for package_id, (shown, document, stream, members) in batched.items():
+    for package_id, (page, document, stream, members) in batched.items():
         alone = state_of(package_id)
-        assert shown == alone[0]
+        assert page == alone[0]
         # A view that comes with its file is no event of its own in a batch.
         assert stream == [each for each in alone[2] if each[0] != "new resource view"]
         assert members == alone[3]
@@ -148,11 +148,44 @@ def test_an_update_in_a_batch_writes_what_ckan_writes(repo: Any, source: Any, ha
     repo.edit("dvc.lock", train["resources"][0]["hash"], "0" * 32)
     repo.commit("A better model")
     assert harvest().counts()["changed"] == 1
-    shown, document, stream, _ = state_of(train["id"])
-    assert shown["resources"][0]["hash"] == "0" * 32
+    page, document, stream, _ = state_of(train["id"])
+    assert page["resources"][0]["hash"] == "0" * 32
     assert document["validated_data_dict"]["resources"][0]["hash"] == "0" * 32
     assert [each[0] for each in stream] == ["new package", "changed package"]
     assert stream[1][2]["package"]["resources"][0]["hash"] == "0" * 32
+
+
+def test_a_batch_updates_as_ckan_does_one_by_one(
+    repo: Any, source: Any, harvest: Any, show: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helpers.call_action("group_create", {"user": "root", "ignore_auth": True}, name="vision", title="Vision")
+    source(repo.path, tags_added=["training"])
+    harvest()
+    train = show("titanic-train")
+    by_hand = {"name": "By hand", "url": "https://example.org/by-hand", "description": "Kept"}
+    helpers.call_action("resource_create", {"user": "root"}, package_id=train["id"], **by_hand)
+    before = shown.page(train["id"])
+    assert updating.possible(before)
+    repo.edit("dvc.lock", train["resources"][0]["hash"], "0" * 32)
+    repo.commit("A better model")
+    harvested = model.Session.get_one(HarvestSource, show("titanic")["id"])
+    harvested.config = json.dumps({"tags_added": ["new"], "groups_added": ["vision"]})
+    model.Session.commit()
+    assert harvest().counts()["changed"] == 3
+    batched = state_of(train["id"])
+    assert [each["name"] for each in batched[0]["groups"]] == ["vision"]
+    # The same update by CKAN's own action, of the dataset as it was.
+    user = helpers.call_action("get_site_user")["name"]
+    wanted = shown.page(train["id"])
+    helpers.call_action("package_update", {"user": user}, **before)
+    model.Session.execute(sa.delete(Activity).where(Activity.object_id == train["id"]))
+    model.Session.commit()
+    helpers.call_action("package_update", {"user": user}, **wanted)
+    alone = state_of(train["id"])
+    assert batched[0] == alone[0]
+    assert batched[1] == alone[1]
+    assert batched[2][-1] == alone[2][-1]
+    assert batched[3] == alone[3]
 
 
 class Watcher(p.SingletonPlugin):
@@ -238,9 +271,9 @@ def test_the_queue_gets_few_messages_and_every_object_its_state(
     messages = consume("fetch")
     assert messages == 7
     helpers.call_action("harvest_jobs_run", {"user": "root"}, source_id=source_id)
-    shown = helpers.call_action("harvest_job_show", {"user": "root"}, id=job["id"])
-    assert shown["status"] == "Finished"
-    assert shown["stats"] == {"added": 25, "updated": 0, "not modified": 0, "errored": 0, "deleted": 0}
+    ended = helpers.call_action("harvest_job_show", {"user": "root"}, id=job["id"])
+    assert ended["status"] == "Finished"
+    assert ended["stats"] == {"added": 25, "updated": 0, "not modified": 0, "errored": 0, "deleted": 0}
     assert {each.import_finished is not None for each in model.Session.query(HarvestObject)} == {True}
     assert helpers.call_action("package_search", fq="dataset_type:dataset")["count"] == 25
 

@@ -28,7 +28,7 @@ from ckanext.mlops.catalog.weburl import import_uri
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import memory
-from ckanext.mlops.logic import creating, deferred
+from ckanext.mlops.logic import creating, deferred, shown, updating
 from ckanext.mlops.model import hashes, lineage, versions
 from ckanext.mlops.model.tables import utc_now
 
@@ -54,14 +54,14 @@ class Applied:
     """What was done to a dataset: ``written`` is False when it was as it should be already.
 
     :param known: whether a harvest had written the dataset before
-    :param new: whether its entry of the activity stream is to be noted: :func:`creating.note_activities`
+    :param activity: the kind of its entry in the activity stream that is to be noted: :func:`creating.note_activities`
     """
 
     package_id: str
     written: bool
     conflicts: tuple[ownership.Conflict, ...] = ()
     known: bool = True
-    new: bool = False
+    activity: str = ""
 
 
 @dataclass
@@ -103,7 +103,7 @@ def apply(objects: Sequence[HarvestObject], user: str) -> dict[str, Applied]:
         .where(HarvestObject.id.in_([item.object.id for item in items]))
         .execution_options(populate_existing=True)
     ).all()
-    present = set(session.scalars(sa.select(model.Package.id).where(model.Package.id.in_(ids))))
+    portals = shown.pages(session, ids)
     last = _last(session, ids)
     done: dict[str, Applied] = {}
     work = []
@@ -117,8 +117,8 @@ def apply(objects: Sequence[HarvestObject], user: str) -> dict[str, Applied]:
                 done[str(item.object.id)] = Applied(item.package_id, written=False)
                 continue
             item.merged = dict(item.dataset.package)
-            if item.package_id in present:
-                item.portal = portal_dict(item.package_id)
+            if item.package_id in portals:
+                item.portal = portals[item.package_id]
                 item.merged, item.conflicts = ownership.merge(
                     _remembered(item.before), item.dataset.package, item.portal
                 )
@@ -187,20 +187,32 @@ def _create(session: Session, items: Sequence[_Item], user: str) -> None:
 
 
 def _write(session: Session, item: _Item, user: str) -> Applied:
-    written = item.portal is None or update(session, item.merged, item.portal, user)
-    new = item.portal is None and creating.possible()
-    return Applied(item.package_id, written, tuple(item.conflicts), known=item.before is not None, new=new)
+    written, activity = True, "new" if item.portal is None and creating.possible() else ""
+    if item.portal is not None and updating.possible(item.portal):
+        filled = _to_update(session, item.merged, item.portal)
+        written = filled is not None
+        activity = "changed" if filled is not None and updating.update(session, filled, item.portal, user) else ""
+    elif item.portal is not None:
+        written = update(session, item.merged, item.portal, user)
+    return Applied(item.package_id, written, tuple(item.conflicts), known=item.before is not None, activity=activity)
 
 
 def update(session: Session, package: Mapping[str, Any], portal: Mapping[str, Any], user: str) -> bool:
     """Make a dataset that ``portal`` shows equal to ``package``; False when it is. The caller indexes and commits."""
+    filled = _to_update(session, package, portal)
+    if filled is not None:
+        deferred.package_update(session, _context(user), filled)
+    return filled is not None
+
+
+def _to_update(session: Session, package: Mapping[str, Any], portal: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What makes the dataset equal to ``package``; None when it is."""
     if not ownership.changed(package, portal):
-        return False
+        return None
     _clear(session, package, portal)
     filled = _filled(package)
     filled.pop("metadata_modified", None)
-    deferred.package_update(session, _context(user), filled)
-    return True
+    return filled
 
 
 def _context(user: str) -> Context:
@@ -211,13 +223,6 @@ def _context(user: str) -> Context:
         "defer_commit": True,
         "return_id_only": True,
     }
-
-
-def portal_dict(package_id: str) -> dict[str, Any]:
-    """A dataset as its page shows it, from the database."""
-    # The search index would add fields that are not the dataset's own.
-    context: Context = {"ignore_auth": True, "use_cache": False}
-    return dict(tk.get_action("package_show")(context, {"id": package_id}))
 
 
 def _remembered(before: HarvestObject | None) -> dict[str, Any] | None:

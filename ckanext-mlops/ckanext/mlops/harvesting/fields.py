@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from ckanext.mlops.catalog import ownership
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import apply, memory
+from ckanext.mlops.logic import shown
 from ckanext.mlops.model import choices
 from ckanext.mlops.search import together
 
@@ -55,7 +56,7 @@ def of_dataset(session: Session, package_id: str) -> list[Field]:
     if current is None:
         return []
     git, conflicts = current
-    portal = apply.portal_dict(package_id)
+    portal = shown.page(package_id)
     found = [
         Field(each.field, each.git, each.portal, each.resource, each.path, (each.resource, each.field) in conflicts)
         for each in ownership.differing(git, portal)
@@ -133,7 +134,7 @@ def _target(package: Mapping[str, Any], resource: str) -> Any:
 
 
 def _set(session: Session, package_id: str, field: str, resource: str, value: Any, user: str) -> None:
-    portal = apply.portal_dict(package_id)
+    portal = shown.page(package_id)
     package = portal | {"resources": [dict(each) for each in portal["resources"]]}
     target = _target(package, resource)
     if target is None:

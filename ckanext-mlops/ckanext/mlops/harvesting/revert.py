@@ -20,9 +20,10 @@ from sqlalchemy.orm import Session
 from ckanext.mlops.catalog import undo
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import apply, batches, memory, refs, settled
+from ckanext.mlops.logic import shown
 from ckanext.mlops.model import Edge, Link, Version, hashes, lineage, plans, versions
 from ckanext.mlops.model.tables import utc_now
-from ckanext.mlops.search import together
+from ckanext.mlops.search import overdue, together
 
 Step = Callable[[int, int, str], None]
 _UNSYNCHRONIZED = {"synchronize_session": False}
@@ -81,6 +82,7 @@ def run(job_id: str, user: str, *, partly: bool = False, step: Step | None = Non
         settled.forget(session, source_id)
         session.commit()
         hashes.settle(session)
+        overdue.run(patience=overdue.PATIENCE)
     return outcome
 
 
@@ -134,7 +136,7 @@ def _case(session: Session, object_id: str) -> _Case:
     if not harvest_object.current:
         case.why = "a later harvest changed it"
         return case
-    case.portal = apply.portal_dict(harvest_object.package_id)
+    case.portal = shown.page(harvest_object.package_id)
     if memory.UNDO not in extras:
         return _added(session, case)
     case.changed = json.loads(extras[memory.UNDO])
@@ -219,9 +221,9 @@ def _rows_back(session: Session, case: _Case) -> None:
     refs = case.changed.get("refs") or {}
     new = _new_versions(session, case)
     versions.store(session, package_id, [row | {"refs": refs.get(row["id"], row["refs"])} for row in before.versions])
-    for version_id, shown in refs.items():
+    for version_id, told in refs.items():
         session.execute(
-            sa.update(Version).where(Version.id == version_id).values(refs=shown), execution_options=_UNSYNCHRONIZED
+            sa.update(Version).where(Version.id == version_id).values(refs=told), execution_options=_UNSYNCHRONIZED
         )
     session.execute(sa.delete(Version).where(Version.id.in_(new)), execution_options=_UNSYNCHRONIZED)
     lineage.store_harvested(session, package_id, before.edges)

@@ -40,7 +40,7 @@ def possible() -> bool:
         all(shown.is_own(name, function) for name, function in within.items())
         and shown.is_own("package_create", core_create.package_create)
         and not any(_receivers(name) for name in within)
-        and _activity_is_own()
+        and activity_is_own()
     )
 
 
@@ -60,7 +60,7 @@ def create(
     creator = model.User.by_name(user)
     checked: list[tuple[dict[str, Any], dict[str, Any], Context]] = []
     for package in packages:
-        context = _context(session, user, ignore_auth=ignore_auth)
+        context = context_of(session, user, ignore_auth=ignore_auth)
         with blame(str(package.get("id") or "")):
             tk.check_access("package_create", context, package)
             plugin = lookup_package_plugin(package["type"])
@@ -81,13 +81,21 @@ def create(
                 controller.after_dataset_create(context, data)
     _views(session, [data for _, data, _ in checked])
     for package, _, context in checked:
-        for receiver in _receivers("package_create"):
-            receiver("package_create", context=context, data_dict=package, result=package["id"])
+        tell("package_create", context, package, package["id"])
 
 
-def note_activities(session: Session, created: Mapping[str, shown.Shown], user: str) -> None:
-    """Entries of the activity stream for datasets that :func:`create` made: id → how CKAN shows it."""
-    if not created or not p.plugin_loaded("activity") or not tk.config.get("ckan.activity_streams_enabled"):
+def tell(action: str, context: Context, given: dict[str, Any], result: Any) -> None:
+    """Tell those who want to know that the action was done."""
+    for receiver in _receivers(action):
+        receiver(action, context=context, data_dict=given, result=result)
+
+
+def note_activities(session: Session, written: Mapping[str, shown.Shown], user: str, kind: str = "new") -> None:
+    """Entries of the activity stream for datasets that were written here: id → how CKAN shows it.
+
+    :param kind: ``new``, or ``changed`` by :mod:`.updating`
+    """
+    if not written or not p.plugin_loaded("activity") or not tk.config.get("ckan.activity_streams_enabled"):
         return
     from ckanext.activity.model import Activity  # type: ignore[import-untyped]
 
@@ -95,14 +103,15 @@ def note_activities(session: Session, created: Mapping[str, shown.Shown], user: 
     if actor is None:
         raise tk.ValidationError({"user_id": ["User not found"]})
     labels = get_permission_labels()
-    packages = session.scalars(sa.select(model.Package).where(model.Package.id.in_(created)))
+    packages = session.scalars(sa.select(model.Package).where(model.Package.id.in_(written)))
     for package in packages:
-        data = {"package": created[str(package.id)].custom, "actor": actor.name}
-        activity = Activity(actor.id, package.id, "new package", data, labels.get_dataset_labels(package))
+        data = {"package": written[str(package.id)].custom, "actor": actor.name}
+        activity = Activity(actor.id, package.id, f"{kind} package", data, labels.get_dataset_labels(package))
         session.add(activity)
 
 
-def _context(session: Session, user: str, *, ignore_auth: bool) -> Context:
+def context_of(session: Session, user: str, *, ignore_auth: bool = True) -> Context:
+    """What CKAN's functions are given here."""
     context: dict[str, Any] = {
         "model": model, "session": session, "user": user, "defer_commit": True, "return_id_only": True,
     }  # fmt: skip
@@ -110,7 +119,8 @@ def _context(session: Session, user: str, *, ignore_auth: bool) -> Context:
     return cast(Context, context | more)
 
 
-def _activity_is_own() -> bool:
+def activity_is_own() -> bool:
+    """Whether entries of the activity stream are what CKAN's own action makes."""
     if not p.plugin_loaded("activity"):
         return True
     from ckanext.activity.logic import action  # type: ignore[import-untyped]

@@ -42,12 +42,39 @@ def datasets(session: Session, package_ids: Collection[str]) -> dict[str, Shown]
     return found
 
 
+def pages(session: Session, package_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The datasets that there are as their pages show them, from the session's transaction: id → ``package_show``."""
+    if not is_own("package_show", get.package_show):
+        return {each: page(each) for each in package_ids if model.Package.get(each) is not None}
+    packages = session.scalars(sa.select(model.Package).where(model.Package.id.in_(package_ids))).all()
+    read = _dictized(session, packages)
+    return {str(package.id): _page(*_begun(session, package, read[str(package.id)])) for package in packages}
+
+
+def page(package_id: str) -> dict[str, Any]:
+    """A dataset as its page shows it, from the database."""
+    # The search index would add fields that are not the dataset's own.
+    context: Context = {"ignore_auth": True, "use_cache": False}
+    return dict(tk.get_action("package_show")(context, {"id": package_id}))
+
+
 def is_own(action: str, function: Any) -> bool:
     """Whether CKAN's own function is what the action does: no extension replaces or chains it."""
     return getattr(tk.get_action(action), "__wrapped__", None) is function
 
 
+Begun = tuple[Context, dict[str, Any]]
+
+
 def _shown(session: Session, package: model.Package, read: dict[str, Any]) -> Shown:
+    context, read = _begun(session, package, read)
+    default_schema = default_show_package_schema()
+    default, _ = plugin_validate(object(), context, read, default_schema, "package_show")
+    same = lookup_package_plugin(read["type"]).show_package_schema() == default_schema
+    return Shown(default, _hooked(context, default) if same else _page(context, read))
+
+
+def _begun(session: Session, package: model.Package, read: dict[str, Any]) -> Begun:
     context = cast(
         Context,
         {
@@ -60,13 +87,18 @@ def _shown(session: Session, package: model.Package, read: dict[str, Any]) -> Sh
     for watcher in p.PluginImplementations(p.IResourceController):
         for resource in read["resources"]:
             watcher.before_resource_show(resource)
-    default_schema = default_show_package_schema()
-    default, _ = plugin_validate(object(), context, read, default_schema, "package_show")
+    return context, read
+
+
+def _page(context: Context, read: dict[str, Any]) -> dict[str, Any]:
     plugin = lookup_package_plugin(read["type"])
-    schema = plugin.show_package_schema()
-    custom = default if schema == default_schema else plugin_validate(plugin, context, read, schema, "package_show")[0]
+    custom, _ = plugin_validate(plugin, context, read, plugin.show_package_schema(), "package_show")
+    return _hooked(context, custom)
+
+
+def _hooked(context: Context, custom: dict[str, Any]) -> dict[str, Any]:
     logic.apply_after_dataset_show_plugins(context, custom)
-    return Shown(default, custom)
+    return custom
 
 
 def _dictized(session: Session, packages: Sequence[model.Package]) -> dict[str, dict[str, Any]]:
