@@ -111,7 +111,7 @@ def test_a_batch_writes_what_ckan_writes_one_by_one(
 
 
 class Chaining(p.SingletonPlugin):
-    """An extension that has its own mind about new datasets."""
+    """An extension that has its own mind about datasets."""
 
     p.implements(p.IActions)
 
@@ -120,7 +120,11 @@ class Chaining(p.SingletonPlugin):
         def package_create(next_action: Any, context: Any, data_dict: Any) -> Any:
             return next_action(context, {**data_dict, "version": "chained"})
 
-        return {"package_create": package_create}
+        @tk.chained_action
+        def package_update(next_action: Any, context: Any, data_dict: Any) -> Any:
+            return next_action(context, {**data_dict, "version": "chained again"})
+
+        return {"package_create": package_create, "package_update": package_update}
 
 
 def test_an_extension_that_chains_the_action_is_asked(
@@ -137,6 +141,12 @@ def test_an_extension_that_chains_the_action_is_asked(
         train = show("titanic-train")
         assert train["version"] == "chained"
         assert [each[0] for each in activities()[train["id"]]] == ["new package"]
+        repo.edit("dvc.lock", train["resources"][0]["hash"], "0" * 32)
+        repo.commit("A better model")
+        assert not updating.possible(train)
+        harvest()
+        assert show("titanic-train")["version"] == "chained again"
+        assert [each[0] for each in activities()[train["id"]]] == ["new package", "changed package"]
     finally:
         logic.clear_actions_cache()
 

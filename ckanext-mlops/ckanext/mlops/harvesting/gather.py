@@ -51,6 +51,7 @@ Progress = Callable[[str], None]
 
 _LOCK_SPACE = 0x6D6C6F70
 _POLL = 0.5
+_CHUNK = 500
 
 
 class SourceBusy(MlopsError):
@@ -345,25 +346,27 @@ def _store(session: Session, job: HarvestJob, prepared: Prepared, *, held: bool)
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     work = prepared.plan.work
     sent = 0 if held else batches.lanes(len(work))
-    rows = [
-        {
-            "id": make_uuid(),
-            "guid": change.guid,
-            "content": memory.content_of(change),
-            "gathered": now,
-            "state": approval.HELD if held else "WAITING" if number < sent else batches.PLANNED,
-            "current": False,
-            "retry_times": 0,
-            "harvest_job_id": job.id,
-            "harvest_source_id": job.source_id,
-        }
-        for number, change in enumerate(work)
-    ]
     approval.supersede(session, str(job.source_id), str(job.id))
-    if rows:
+    ids: list[str] = []
+    for start in range(0, len(work), _CHUNK):  # the contents of a big plan are never in memory all at once
+        rows = [
+            {
+                "id": make_uuid(),
+                "guid": change.guid,
+                "content": memory.content_of(change),
+                "gathered": now,
+                "state": approval.HELD if held else "WAITING" if number < sent else batches.PLANNED,
+                "current": False,
+                "retry_times": 0,
+                "harvest_job_id": job.id,
+                "harvest_source_id": job.source_id,
+            }
+            for number, change in enumerate(work[start : start + _CHUNK], start)
+        ]
         session.execute(sa.insert(HarvestObject), rows)
-        if held:
-            approval.hold(job)
+        ids += [str(row["id"]) for row in rows]
+    if ids and held:
+        approval.hold(job)
     messages = problems.bounded(prepared.errors)
     if messages:
         session.execute(
@@ -372,9 +375,9 @@ def _store(session: Session, job: HarvestJob, prepared: Prepared, *, held: bool)
         )
     follow.planned(session, str(job.id), str(job.source_id), prepared)
     if prepared.reading is not None:
-        _note(session, str(job.id), str(job.source_id), prepared, prepared.reading, held=held and bool(rows))
+        _note(session, str(job.id), str(job.source_id), prepared, prepared.reading, held=held and bool(ids))
     session.commit()
-    return [str(row["id"]) for row in rows[:sent]]
+    return ids[:sent]
 
 
 def _note(session: Session, job_id: str, source_id: str, prepared: Prepared, reading: Reading, *, held: bool) -> None:
