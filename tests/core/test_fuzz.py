@@ -18,13 +18,13 @@ from ckanext.mlops.core import Limits, relate
 from ckanext.mlops.core.documents import DocumentParser
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.gitobjects import GitObject, parse_commit
+from ckanext.mlops.core.hash_entries import hashed
 from ckanext.mlops.core.ignore import Ignored
 from ckanext.mlops.core.lfs import parse_pointer
 from ckanext.mlops.core.mlflow_files import FileStore
 from ckanext.mlops.core.plot_data import data_points
 from ckanext.mlops.core.records import Snapshot, from_dict, to_dict
 from ckanext.mlops.core.remotes import parse_config
-from ckanext.mlops.core.stages import hashed
 from ckanext.mlops.core.stored import parse_manifest
 from ckanext.mlops.core.tables import metrics_table, params_table
 from ckanext.mlops.core.trees import _parse as parse_tree

@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import mirror_folder
 from .address import Credential, Policy, Resolve, Source, check_address
 from .errors import FetchFailed, LimitExceeded
 from .gitcommand import MEMORY, GitError, git_environment, run_git
@@ -189,17 +189,17 @@ class _Job:
     def run(self) -> Mirror:
         """Bring the mirror up to date."""
         # `upload-pack` of a local repository gets no GIT_CONFIG_COUNT from Git, only this file.
-        _write(self.settings, "[safe]\n\tdirectory = *\n[uploadpack]\n\tallowFilter = true\n")
-        _remove(self.staging)
+        mirror_folder.write(self.settings, "[safe]\n\tdirectory = *\n[uploadpack]\n\tallowFilter = true\n")
+        mirror_folder.remove(self.staging)
         if self.source.transport in ("file", "bundle"):
             check_local(self.source, self.policy)
         refs, head = self._advertised()
         state = self._state()
         if state is None or state["blob_limit"] != self.blob_limit or state["format"] != _object_format(refs):
             return self._clone(refs, head, state)
-        if state["digest"] == _digest(refs, head) and not _is_shallow(self.git_dir):
+        if state["digest"] == _digest(refs, head) and not mirror_folder.is_shallow(self.git_dir):
             return self._mirror(state, changed=False)
-        _sweep(self.git_dir)
+        mirror_folder.sweep(self.git_dir)
         try:
             new = self._fetch(self.git_dir, head, _object_format(refs))
         except GitError as error:
@@ -207,7 +207,7 @@ class _Job:
                 raise self._failure(error) from error
             return self._clone(refs, head, state)
         finally:
-            _sweep(self.git_dir)
+            mirror_folder.sweep(self.git_dir)
         return self._mirror(new, changed=new["digest"] != state["digest"])
 
     def _clone(self, refs: dict[str, str], head: str, before: dict[str, Any] | None) -> Mirror:
@@ -219,20 +219,20 @@ class _Job:
             )
             state = self._fetch(self.staging, head, object_format)
         except GitError as error:
-            _remove(self.staging)
+            mirror_folder.remove(self.staging)
             raise self._failure(error) from error
         except BaseException:
-            _remove(self.staging)
+            mirror_folder.remove(self.staging)
             raise
-        _remove(self.git_dir)
+        mirror_folder.remove(self.git_dir)
         self.staging.rename(self.git_dir)
         return self._mirror(state, changed=before is None or before["digest"] != state["digest"])
 
     def _fetch(self, git_dir: Path, head: str, object_format: str) -> dict[str, Any]:
-        _write(git_dir / "config", _repository_config(object_format))
+        mirror_folder.write(git_dir / "config", mirror_folder.configuration(object_format))
         arguments = ["fetch", "--quiet", "--force", "--prune", "--no-tags", "--update-shallow", "--no-auto-maintenance"]
         arguments += ["--no-write-fetch-head", "--no-recurse-submodules", "--no-show-forced-updates"]
-        if _is_shallow(git_dir):
+        if mirror_folder.is_shallow(git_dir):
             arguments.append("--unshallow")
         # URL, refspecs and filter of origin are in the environment: no argument comes from the address, and the
         # mirror's own configuration names no promisor, so that a file which was left out reads as missing.
@@ -243,7 +243,7 @@ class _Job:
         if len(refs) > self.policy.max_refs:
             raise self._too_many_refs(len(refs))
         branch = head if head in refs else _fallback_branch(refs)
-        if _head(git_dir) != (branch or _NO_BRANCH):
+        if mirror_folder.head(git_dir) != (branch or _NO_BRANCH):
             self._git(["--git-dir", str(git_dir), "symbolic-ref", "HEAD", branch or _NO_BRANCH])
         if len(list((git_dir / "objects" / "pack").glob("*.pack"))) > _MAX_PACKS:
             with contextlib.suppress(GitError):
@@ -256,7 +256,7 @@ class _Job:
             "blob_limit": self.blob_limit,
             "format": object_format,
         }
-        _write(git_dir / _STATE, json.dumps(state))
+        mirror_folder.write(git_dir / _STATE, json.dumps(state))
         return state
 
     def _mirror(self, state: dict[str, Any], *, changed: bool) -> Mirror:
@@ -267,7 +267,7 @@ class _Job:
             changed=changed,
             digest=state["digest"],
             partial=bool(state["blob_limit"]),
-            shallow=_is_shallow(self.git_dir),
+            shallow=mirror_folder.is_shallow(self.git_dir),
         )
 
     def _state(self) -> dict[str, Any] | None:
@@ -359,7 +359,7 @@ class _Job:
         )
 
     def _check_size(self, git_dir: Path) -> None:
-        if _size(git_dir / "objects") >= self.policy.max_bytes:
+        if mirror_folder.size(git_dir / "objects") >= self.policy.max_bytes:
             raise too_large(self.source, self.policy)
 
     def _too_many_refs(self, count: int) -> LimitExceeded:
@@ -370,12 +370,6 @@ class _Job:
 
     def _failure(self, error: GitError) -> FetchFailed | LimitExceeded:
         return failure(error, self.source, self.policy)
-
-
-def _repository_config(object_format: str) -> str:
-    if object_format == "sha256":
-        return "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n"
-    return "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
 
 
 def _object_format(refs: dict[str, str]) -> str:
@@ -394,51 +388,3 @@ def _fallback_branch(refs: dict[str, str]) -> str:
             return name
     branches = sorted(name for name in refs if name.startswith("refs/heads/"))
     return branches[0] if len(branches) == 1 else ""
-
-
-def _is_shallow(git_dir: Path) -> bool:
-    shallow = git_dir / "shallow"
-    return shallow.is_file() and shallow.stat().st_size > 0
-
-
-def _head(git_dir: Path) -> str:
-    """The full name of the branch that HEAD names."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        return (git_dir / "HEAD").read_text().removeprefix("ref: ").strip()
-    return ""
-
-
-def _sweep(git_dir: Path) -> None:
-    """Remove what a killed Git left; nobody else works here while the lock is held."""
-    for pattern in ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/tmp_*"):
-        for path in git_dir.glob(pattern):
-            path.unlink(missing_ok=True)
-
-
-def _remove(path: Path) -> None:
-    if path.exists():
-        shutil.rmtree(path)
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file in one step, unless it holds the text already."""
-    with contextlib.suppress(OSError):
-        if path.read_text() == text:
-            return
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    beside.write_text(text)
-    beside.replace(path)
-
-
-def _size(folder: Path) -> int:
-    """Bytes of all files below ``folder``; Git deletes temporary ones meanwhile, which count no more."""
-    total, pending = 0, [folder]
-    while pending:
-        with contextlib.suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(Path(entry.path))
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-    return total

@@ -13,8 +13,8 @@ from .gitobjects import GitObjects
 from .lfs import MAX_POINTER, Pointer, parse_pointer
 from .limits import Limits
 from .memo import Memo
+from .model_names import is_model
 from .records import Output, Stage
-from .shapes import is_model
 from .trees import TooManyFolders, Trees
 
 Pointers = tuple[tuple[str, Pointer], ...]

@@ -2,68 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urljoin
 
 from .errors import ContentError
+from .hash_entries import ENTRY_KEYS, hashed, own_key
 from .limits import Limits
-from .records import Dependency, HashAlgorithm, Metric, Output, Param, Stage
+from .model_names import is_model
+from .records import Dependency, Metric, Output, Param, Stage
 from .remotes import Remotes, relative_to
-from .shapes import OPTIONS, DepShape, Label, OutShape, Shape, is_model, output_notes
+from .shapes import OPTIONS, DepShape, Label, OutShape, Shape, output_notes
 from .untrusted import clean, clean_url, plain
 from .values import LFS_REMEDY, metric_values, select
 
-_MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
-_INFO = frozenset(
-    [
-        "path",
-        "md5",
-        "etag",
-        "checksum",
-        "size",
-        "nfiles",
-        "isexec",
-        "isdir",
-        "hash",
-        "cloud",
-        "files",
-        "version_id",
-        "metric",
-        "plot",
-        "params",
-        "remote",
-        "mtime",
-        "inode",
-        "fs_config",
-        "dataset",
-        "repo",
-        "db",
-        "tree",
-        "live",
-    ]
-)
-_MAX_SIZE = 2**63 - 1
-_MAX_LISTED = 1000
-_OURS = frozenset(("outside", "invalid_hash", "files", "executable"))
 _FOLDER = "/"
-
-
-class Hashed(NamedTuple):
-    """The hash entry of an output or dependency."""
-
-    hash: str | None
-    algorithm: HashAlgorithm | None
-    size: int | None
-    nfiles: int | None
-    version_id: str
-    remote: str
-    extra: dict[str, Any]
-    problem: str = ""
 
 
 class StageBuilder:
@@ -92,7 +47,6 @@ class StageBuilder:
         deps_info, outs_info = _by_path(locked.get("deps"), shape), _by_path(locked.get("outs"), shape)
         outs = tuple(self._output(shape, out, outs_info, held, remotes, labels, problems) for out in shape.outs)
         deps = tuple(self._dependency(shape, dep, deps_info, remotes, problems) for dep in shape.deps)
-        command = shape.command
         desc = shape.desc
         if not desc and len(outs) == 1 and shape.kind != "stage":
             desc = outs[0].desc
@@ -103,7 +57,7 @@ class StageBuilder:
             kind=shape.kind,
             root=shape.root,
             line=shape.line,
-            command=command,
+            command=shape.command,
             wdir=shape.wdir,
             deps=deps,
             outs=outs,
@@ -135,8 +89,8 @@ class StageBuilder:
             problems.append(f"output {at.path}: {found.problem}")
         extra = dict(found.extra)
         for key, value in options.items():
-            if key not in OPTIONS and key not in _INFO and (out.plot is None or key not in out.plot):
-                extra[_free(key)] = plain(value, self.limits)
+            if key not in OPTIONS and key not in ENTRY_KEYS and (out.plot is None or key not in out.plot):
+                extra[own_key(key)] = plain(value, self.limits)
         if at.outside:
             extra["outside"] = at.outside
         cached = options.get("cache", True) is not False
@@ -298,86 +252,6 @@ class StageBuilder:
             problems.append(f"metrics {path}: {error.message}")
             return [Metric(path, "invalid", detail=error.message)]
         return [Metric(path, "in-git", {} if values is None else values)]
-
-
-def hashed(info: Mapping[str, Any], limits: Limits) -> Hashed:
-    """The hash entry in a lock or ``*.dvc`` file."""
-    extra: dict[str, Any] = {}
-    problem = ""
-    value: str | None = None
-    algorithm: HashAlgorithm | None = None
-    remote = version_id = ""
-    size, nfiles = _count(info.get("size")), _count(info.get("nfiles"))
-    if info.get("isexec") is True:
-        extra["executable"] = True
-    raw = info.get("md5")
-    if raw is not None:
-        text = raw.strip().lower() if isinstance(raw, str) else str(raw)
-        if _MD5.fullmatch(text):
-            value, algorithm = text, "md5" if info.get("hash") == "md5" else "md5-dos2unix"
-        else:
-            extra["invalid_hash"] = clean(text, 200)
-            problem = f"'{clean(text, 60)}' is not an md5; run 'dvc commit'"
-    else:
-        for key in ("checksum", "etag"):
-            if info.get(key):
-                value, algorithm = clean(info[key], 300), key
-                break
-    if info.get("version_id"):
-        version_id = clean(info["version_id"], 300)
-    cloud = info.get("cloud")
-    if isinstance(cloud, dict):
-        for name, entry in list(cloud.items())[:1]:
-            if isinstance(entry, dict):
-                remote = clean(name)
-                version_id = clean(entry.get("version_id"), 300)
-                if value is None and entry.get("etag"):
-                    value, algorithm = clean(entry["etag"], 300), "etag"
-                size = size if size is not None else _count(entry.get("size"))
-    files = info.get("files")
-    if isinstance(files, list):
-        listed = [item for item in files if isinstance(item, dict) and isinstance(item.get("relpath"), str)]
-        if not remote:
-            remote = next((clean(name) for item in listed for name in item.get("cloud") or {}), "")
-        if value is None and len(listed) == len(files):
-            value = manifest_hash(listed)
-            algorithm = "md5" if value else None
-        if nfiles is None:
-            nfiles = len(listed)
-        if size is None:
-            size = sum(_count(item.get("size")) or 0 for item in listed)
-        extra["files"] = [
-            [clean(item["relpath"]), clean(item.get("md5"), 64), _count(item.get("size"))]
-            for item in listed[:_MAX_LISTED]
-        ]
-    for key in info:
-        if key not in _INFO and key not in OPTIONS:
-            extra[_free(key)] = plain(info[key], limits)
-    return Hashed(value, algorithm, size, nfiles, version_id, remote, extra, problem)
-
-
-def _free(key: Any) -> str:
-    """An unknown key's name among those that only we write."""
-    name = clean(key, 200)
-    return f"x-{name}" if name in _OURS else name
-
-
-def manifest_hash(files: list[dict[str, Any]]) -> str | None:
-    """DVC's hash of a folder from its files' ``md5`` and ``relpath``; None when one has no md5.
-
-    It is the md5 of the manifest that DVC stores: the JSON list sorted by path, with ``.dir`` at its end.
-    """
-    if not all(isinstance(item.get("md5"), str) for item in files):
-        return None
-    entries = sorted(
-        ({"md5": item["md5"], "relpath": item["relpath"]} for item in files), key=lambda item: item["relpath"]
-    )
-    text = json.dumps(entries, sort_keys=True)
-    return hashlib.md5(text.encode("utf-8", "replace"), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_SIZE else None
 
 
 def _by_path(entries: Any, shape: Shape) -> dict[str, dict[str, Any]]:
