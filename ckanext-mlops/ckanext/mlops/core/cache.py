@@ -120,7 +120,7 @@ def _maker(kind: type) -> Callable[..., Any]:
     lines += ["    _made.__class__ = _Kind", "    return _made"]
     made: dict[str, Any] = {"_Kind": kind, "_Twin": type(kind.__name__, (), {"__slots__": names})}
     exec("\n".join(lines), made)  # noqa: S102 - as dataclasses and named tuples are made: names of our own fields
-    return made["make"]  # type: ignore[no-any-return]
+    return made["make"]
 
 
 class _Unpickler(pickle.Unpickler):
