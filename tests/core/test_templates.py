@@ -99,6 +99,8 @@ HOSTILE = {
     "vars that are stages": "vars: [dvc.yaml]\nstages:\n  a: {cmd: '${stages.a.cmd}'}\n",
     "wrong types": "vars: 3\nstages:\n  a: {foreach: 1, do: 2}\n  b: {matrix: 1, cmd: '${'}\n",
     "long text many times": "vars: [{x: '" + "y" * 100_000 + "'}]\nstages:\n  a:\n    cmd: '" + "${x}" * 5_000 + "'\n",
+    "cycle": "vars: [{x: '${y}', y: '${x}'}]\nstages:\n  a: {cmd: '${x}'}\n  b: {foreach: '${b}', do: {cmd: x}}\n",
+    "cycle through a file": "vars: [params.yaml:x]\nstages:\n  a: {cmd: '${x}', vars: [params.yaml:a]}\n",
     "unknown": "stages:\n  a: {cmd: '${nobody}'}\n  b: {cmd: ok}\n",
 }
 
