@@ -23,6 +23,7 @@ from .limits import DEFAULTS, Limits
 Kind = Literal["commit", "tree", "blob", "tag", "missing", "corrupt", "large"]
 # Requests and answers both fit the pipes' buffers, so neither side can wait for the other.
 _WINDOW = 256
+_BRANCHES = "refs/heads"
 _TAGS = 10  # tags of tags that are followed
 
 
@@ -69,6 +70,7 @@ class GitObjects:
         self._process: subprocess.Popen[bytes] | None = None
         self._deadline = time.monotonic() + limits.seconds if limits.seconds else float("inf")
         self._local: set[str] | None = None
+        self._head: str | None = None
         self.partial = any(self.git_dir.glob("objects/pack/*.promisor"))
 
     def __enter__(self) -> GitObjects:
@@ -90,17 +92,18 @@ class GitObjects:
 
         :param meanwhile: done while Git lists them
         """
-        arguments = ["for-each-ref", "--format=%(objectname) %(refname)", *prefixes]
+        arguments = ["for-each-ref", "--format=%(HEAD)%(objectname) %(refname)", *prefixes]
         lines = self.run(arguments, memory=None, meanwhile=meanwhile).decode("utf-8", "replace").split("\n")
-        return [Ref(name, oid) for oid, _, name in [line.partition(" ") for line in lines] if name]
+        if _BRANCHES in prefixes:
+            named = [line.partition(" ")[2] for line in lines if line.startswith("*")]
+            self._head = next((name for name in named if name.startswith("refs/heads/")), "")
+        return [Ref(name, oid) for oid, _, name in [line[1:].partition(" ") for line in lines] if name]
 
     def head(self) -> str:
-        """The reference that HEAD names, ``""`` when it names a commit or nothing."""
-        try:
-            text = (self.git_dir / "HEAD").read_bytes()[:1000].decode("utf-8", "replace").strip()
-        except OSError:
-            return ""
-        return text.removeprefix("ref:").strip() if text.startswith("ref:") else ""
+        """The branch that HEAD names (``refs/heads/main``); ``""`` when it names a commit, or none that exists."""
+        if self._head is None:
+            self.refs([_BRANCHES])
+        return self._head or ""
 
     def commits(self, oids: Iterable[str]) -> Iterator[tuple[str, Commit | None, str]]:
         """``(oid asked for, its commit or None, message of the tag on the way)``, tags peeled, in the order asked."""

@@ -158,13 +158,10 @@ def of_references(
 
 def default_branch(objects: GitObjects, revisions: Iterable[Revision]) -> str:
     """HEAD's branch, or the usual one among the selected when HEAD names none that exists."""
-    head = objects.head()
-    default = head.removeprefix("refs/heads/") if head.startswith("refs/heads/") else ""
+    default = clean(objects.head()).removeprefix("refs/heads/")
+    if default:
+        return default
     names = {revision.name for revision in revisions if revision.kind == "branch"}
-    if default in names:
-        return default
-    if default and any(ref.name == f"refs/heads/{default}" for ref in objects.refs([f"refs/heads/{default}"])):
-        return default
     return next((name for name in ("main", "master") if name in names), "")
 
 
