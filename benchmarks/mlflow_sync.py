@@ -25,13 +25,10 @@ tab            first page of the Experiments tab with 1,000 linked runs / of a d
 from __future__ import annotations
 
 import argparse
-import hashlib
 import http.server
 import json
 import os
-import random
 import re
-import resource
 import shutil
 import statistics
 import subprocess
@@ -44,65 +41,17 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from mlflow_fill import VERSIONS, StandIn, fill
+from mlflow_inside import Inside
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-EXPERIMENTS, VERSIONS, MODELS, VALUES = 5, 50, 10, 10
 DATAHUB = "acryl-datahub[mlflow]"
-SCHEMA = '{"mlflow_colspec": [{"type": "double", "name": "x", "required": true}]}'
 RECIPE = """
 source: {{type: mlflow, config: {{tracking_uri: "{uri}", materialize_dataset_inputs: false}}}}
 sink: {{type: file, config: {{filename: "{file}"}}}}
 """
-
-
-def fill(store: str, runs: int) -> None:
-    """Write experiments, runs and models into an MLflow store, the same ones each time."""
-    from mlflow import MlflowClient
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-
-    client, chance, begin = MlflowClient(store, store), random.Random(7), 1_760_000_000_000  # noqa: S311 - repeatable
-    made = []
-    for experiment in range(EXPERIMENTS):
-        experiment_id = client.create_experiment(f"experiment {experiment}", tags={"team": f"team {experiment % 3}"})
-        for number in range(runs // EXPERIMENTS):
-            start = begin + 1000 * len(made)
-            tags = {
-                "mlflow.source.git.commit": _digest("commit", len(made) % 60),
-                "mlflow.source.git.repoURL": f"https://git.example.org/team/project{experiment}.git",
-                "mlflow.source.name": "src/train.py",
-                "mlflow.user": f"user{len(made) % 7}",
-                "note": f"Lauf {len(made)}: ünïcode",
-            }
-            run = client.create_run(experiment_id, start_time=start, run_name=f"run {number}", tags=tags)
-            client.log_batch(
-                run.info.run_id,
-                [Metric(f"metric{each}", chance.random(), start, step) for each in range(VALUES) for step in (0, 1)],
-                [Param(f"param{each}", f"{chance.random():.6f}") for each in range(VALUES)],
-                [RunTag("logged", "batch")],
-            )
-            inputs = []
-            for place in range(1 + len(made) % 2):
-                data = chance.randrange(40)
-                source = json.dumps({"uri": f"data/set{data}.csv"})
-                dataset = Dataset(
-                    f"set{data}", _digest("data", data)[:32], "local", source, SCHEMA, '{"num_rows": 1000}'
-                )
-                context = "training" if place == 0 else "evaluation"
-                inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
-            client.log_inputs(run.info.run_id, datasets=inputs)
-            client.set_terminated(run.info.run_id, "FAILED" if len(made) % 17 == 0 else "FINISHED", start + 900)
-            made.append(run.info)
-    for number in range(MODELS):
-        client.create_registered_model(f"model {number}", tags={"domain": f"domain {number % 3}"})
-    for number in range(VERSIONS):
-        run_info = made[(number * 13) % len(made)]
-        version = client.create_model_version(
-            f"model {number % MODELS}", f"{run_info.artifact_uri}/model", run_info.run_id, {"rank": str(number)}
-        )
-        if number % 5 == 0:
-            client.set_registered_model_alias(version.name, "champion", version.version)
 
 
 def floor(uri: str) -> float:
@@ -127,156 +76,6 @@ def floor(uri: str) -> float:
     pages("GET", "registered-models/search", "registered_models", max_results=1000)
     pages("GET", "model-versions/search", "model_versions", max_results=1000)
     return time.perf_counter() - begin
-
-
-class StandIn(http.server.BaseHTTPRequestHandler):
-    """Answers as an MLflow server with ``runs`` runs in one experiment would; pages are made as they are asked for."""
-
-    protocol_version = "HTTP/1.1"
-    runs = 0
-
-    def do_POST(self) -> None:
-        """A search."""
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        answer: dict[str, Any] = {}
-        if self.path.endswith("experiments/search"):
-            answer = {"experiments": [{"experiment_id": "1", "name": "large", "lifecycle_stage": "active"}]}
-        elif self.path.endswith("runs/search") and not asked.get("filter") and asked["run_view_type"] == "ALL":
-            first = int(asked.get("page_token") or 0)
-            last = min(self.runs, first + asked["max_results"])
-            answer = {"runs": [self._run(number) for number in range(first, last)]}
-            if last < self.runs:
-                answer["next_page_token"] = str(last)
-        self._reply(answer)
-
-    def do_GET(self) -> None:
-        """An empty registry."""
-        self._reply({})
-
-    def _reply(self, answer: dict[str, Any]) -> None:
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _run(self, number: int) -> dict[str, Any]:
-        start = 1_500_000_000_000 + number * 1000
-        info = {"run_id": _digest("run", number)[:32], "experiment_id": "1", "run_name": f"run {number}"}
-        info |= {"status": "FINISHED", "start_time": start, "end_time": start + 900, "lifecycle_stage": "active"}
-        dataset = {"name": "train", "digest": _digest("data", number % 40)[:32], "source": '{"uri": "data/train.csv"}'}
-        return {
-            "info": info,
-            "data": {
-                "params": [{"key": f"param{each}", "value": str(number + each)} for each in range(VALUES)],
-                "metrics": [{"key": f"metric{each}", "value": number / (each + 1)} for each in range(VALUES)],
-                "tags": [{"key": "mlflow.source.git.commit", "value": _digest("commit", number % 60)}],
-            },
-            "inputs": {"dataset_inputs": [{"dataset": dataset, "tags": []}]},
-        }
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
-class Inside:
-    """What the process with CKAN loaded can do; it is asked in lines of JSON."""
-
-    def __init__(self, ini: str) -> None:
-        from ckan.cli import load_config
-        from ckan.config.middleware import make_app
-
-        self.app: Any = make_app(load_config(ini))
-        self.waited, self.requests, send = 0.0, 0, requests.Session.send
-
-        def timed(session: requests.Session, *arguments: Any, **options: Any) -> requests.Response:
-            begin = time.perf_counter()
-            try:
-                return send(session, *arguments, **options)
-            finally:
-                self.waited += time.perf_counter() - begin
-                self.requests += 1
-
-        requests.Session.send = timed  # type: ignore[method-assign]
-
-    def serve(self) -> None:
-        """Answer questions."""
-        for line in sys.stdin:
-            question = json.loads(line)
-            with self.app._wsgi_app.test_request_context():
-                answer = getattr(self, "do_" + question.pop("do"))(**question)
-            print("answer " + json.dumps(answer), flush=True)
-
-    def do_prepare(self) -> None:
-        """Tables, and two datasets of an organization: one will be linked."""
-        from ckan.cli.db import upgrade
-        from ckan.plugins import toolkit as tk
-
-        upgrade.main(args=[], standalone_mode=False)
-        organization = tk.get_action("organization_create")(self._context(), {"name": "lab", "title": "Lab"})
-        for name in ("empty", "linked"):
-            data = {"name": name, "title": name, "type": "dataset", "owner_org": organization["id"]}
-            tk.get_action("package_create")(self._context(), data)
-
-    def do_forget(self) -> None:
-        """Nothing is known of any server."""
-        import sqlalchemy as sa
-        from ckan import model
-
-        from ckanext.mlops.model import Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, ServerState
-
-        for table in (Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, ServerState):
-            model.Session.execute(sa.text(f"TRUNCATE {table.__tablename__}"))
-        model.Session.commit()
-        with model.meta.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.text("VACUUM ANALYZE"))
-
-    def do_sync(self, server: str) -> dict[str, Any]:
-        """Seconds, the largest MiB of the process until then, and the report."""
-        from ckan import model
-        from ckan.plugins import toolkit as tk
-
-        begin, self.waited, self.requests = time.perf_counter(), 0.0, 0
-        [report] = tk.get_action("mlops_mlflow_sync")(self._context(), {"server": server})["servers"]
-        seconds = time.perf_counter() - begin
-        model.Session.remove()
-        found = {"seconds": seconds, "memory": _peak(), "report": report}
-        return found | {"waited": self.waited, "requests": self.requests}
-
-    def do_link(self, server: str) -> int:
-        """Link a dataset with the newest thousand runs, one by one, as a person's script does; how many."""
-        import sqlalchemy as sa
-        from ckan import model
-
-        from ckanext.mlops.model import Run, links
-        from ckanext.mlops.model.tables import utc_now
-
-        package = model.Package.get("linked")
-        query = sa.select(Run.run_id).where(Run.server == server).order_by(Run.started.desc()).limit(1000)
-        runs = list(model.Session.scalars(query))
-        for run in runs:
-            links.assert_link(
-                model.Session(), package_id=package.id, server=server, kind="run", target=run, relation="trained_on",
-                user_id=None, version_id=None, note="", now=utc_now(),
-            )  # fmt: skip
-        model.Session.commit()
-        return len(runs)
-
-    def do_page(self, name: str) -> float:
-        """Seconds of the Experiments tab, as an anonymous reader."""
-        begin = time.perf_counter()
-        answer = self.app._wsgi_app.test_client().get(f"/dataset/{name}/experiments")
-        seconds = time.perf_counter() - begin
-        if answer.status_code != 200:
-            raise RuntimeError(f"the page of {name} answers {answer.status_code}")
-        return seconds
-
-    def _context(self) -> Any:
-        from ckan import model
-        from ckan.plugins import toolkit as tk
-
-        user = tk.get_action("get_site_user")({"ignore_auth": True}, {})["name"]
-        return {"user": user, "ignore_auth": True, "session": model.Session, "model": model}
 
 
 class Portal:
@@ -426,9 +225,12 @@ def measure(runs: int, rounds: int, sizes: tuple[int, int], peer: Path | None) -
         )
         ini = folder / "ckan.ini"
         ini.write_text(render(values).replace("level = INFO", "level = ERROR"))
+        # Its own process: CKAN's migrations leave the process that ran them without a pool of connections.
+        first = Portal(ini)
+        first.ask(do="prepare")
+        first.inside.kill()
         portal = Portal(ini)
         stack.callback(portal.inside.kill)
-        portal.ask(do="prepare")
         portal.ask(do="sync", server="local")  # what is loaded once, on both sides, does not count
         times: dict[str, list[float]] = {"floor": [], "full": [], "again": [], "DataHub": []}
         for number in range(1, rounds + 1):
@@ -467,15 +269,6 @@ def measure(runs: int, rounds: int, sizes: tuple[int, int], peer: Path | None) -
                 }
             )
         )
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha1("/".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
-
-
-def _peak() -> float:
-    """The largest MiB that this process ever had in memory."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ def test_a_page_that_takes_too_long_is_asked_for_in_smaller_ones(stand):
 
     stand.answer = slow
     assert len(list(client_of(stand, timeout=0.5).runs(["1"]))) == 2
-    assert sizes == [1000, 250, 62]
+    assert sizes == [500, 125, 31]
 
 
 def test_a_compressed_bomb_is_stopped(stand):
