@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import uuid
 
@@ -10,7 +11,7 @@ from ckan import model
 
 from ckanext.mlops.core.mlflow_records import DatasetInput
 from ckanext.mlops.core.mlflow_records import Run as RunFacts
-from ckanext.mlops.model import Link, LinkHint, ModelVersion, RegisteredModel, Run, versions
+from ckanext.mlops.model import Link, LinkHint, ModelVersion, RegisteredModel, versions
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.tracking import links as mlflow_links
@@ -42,7 +43,8 @@ def store(run_id, tags, experiment="1", **values):
 
 
 def match():
-    report = mlflow_links.match_runs(model.Session(), model.Session.query(Run).all())
+    every = facts.runs_changed(model.Session(), "lab", datetime.datetime(1970, 1, 1))  # noqa: DTZ001 as CKAN stores it
+    report = mlflow_links.match_runs(model.Session(), every)
     model.Session.commit()
     return report
 
@@ -170,14 +172,3 @@ def test_a_run_search_asks_the_server_and_stays_within_its_bounds(api, people, t
     with pytest.raises(refused) as caught:
         api("mlops_run_search", people.editor, **options, limit=10_000)
     assert caught.value.status == 409
-
-
-def test_a_link_is_chosen_in_three_steps_without_a_script(api, people, dataset, tracking, sync, page):
-    experiment = tracking.experiment("choose-me")
-    run = tracking.run(experiment, "the one")
-    sync()
-    address = "/dataset/titanic/experiments/choose"
-    assert page(address, people.anonymous).status_code == 404
-    assert "choose-me" in page(address + "?server=lab&q=choose", people.editor).body
-    body = page(f"{address}?server=lab&experiment={experiment}", people.editor).body
-    assert f'value="{run}"' in body

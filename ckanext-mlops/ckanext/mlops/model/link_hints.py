@@ -103,12 +103,11 @@ def places_of_hashes(session: Session, hashes: Collection[str]) -> dict[str, lis
 
 def places_of_addresses(session: Session, addresses: Collection[str]) -> dict[str, list[Place]]:
     """Where an address stores something: address → outputs of versions."""
-    found: dict[str, list[Place]] = {}
-    for address in addresses:
-        if "://" in address:
-            where = Version.facts["outs"].contains([{"storage": address}])
-            found |= _places(session, where, "storage", {address})
-    return found
+    wanted = {address for address in addresses if "://" in address}
+    if not wanted:
+        return {}
+    known = sa.func.jsonb_path_query_array(Version.facts, sa.text("'$.outs[*].storage'::jsonpath"))
+    return _places(session, known.op("?|")(sa.literal(sorted(wanted), sa.ARRAY(sa.UnicodeText))), "storage", wanted)
 
 
 def _places(session: Session, where: sa.ColumnElement[bool], key: str, wanted: set[str]) -> dict[str, list[Place]]:

@@ -7,12 +7,13 @@ Models are in :mod:`.mlflow_models`.
 from __future__ import annotations
 
 import datetime
+import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import mlflow as reader
@@ -24,6 +25,14 @@ UNFINISHED = ("RUNNING", "SCHEDULED")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 # Facts are written in bulk and read fresh; nothing holds a changed row as an object.
 _UNSYNCHRONIZED = {"synchronize_session": False}
+
+
+class RunKey(NamedTuple):
+    """A run, and whether it names a Git commit."""
+
+    server: str
+    run_id: str
+    has_commit: bool
 
 
 def store_experiments(
@@ -144,25 +153,19 @@ def runs(session: Session, keys: Collection[tuple[str, str]]) -> dict[tuple[str,
     return {(row.server, row.run_id): row for row in session.scalars(query.execution_options(populate_existing=True))}
 
 
-def runs_with_hashes(session: Session, hashes: Collection[str]) -> Iterator[Run]:
+def runs_with_hashes(session: Session, hashes: Collection[str]) -> list[RunKey]:
     """Known runs, on any server, whose ``hashes`` hold one of these."""
-    return _runs_with(session, Run.hashes, hashes)
+    return _keys(session, Run.hashes.overlap(list(hashes))) if hashes else []
 
 
-def runs_with_sources(session: Session, sources: Collection[str]) -> Iterator[Run]:
-    """Known runs, on any server, with an input from one of these addresses or paths."""
-    return _runs_with(session, Run.sources, sources)
-
-
-def runs_with_commits(session: Session, commits: Collection[str]) -> Iterator[Run]:
+def runs_with_commits(session: Session, commits: Collection[str]) -> list[RunKey]:
     """Known runs, on any server, that started at one of these Git commits (full ids)."""
-    if commits:
-        yield from _stream(session, sa.select(Run).where(Run.git_commit.in_(commits), Run.lifecycle_stage != GONE))
+    return _keys(session, Run.git_commit.in_(commits)) if commits else []
 
 
-def runs_changed(session: Session, server: str, since: datetime.datetime) -> Iterator[Run]:
-    """Runs of a server whose facts or life cycle changed at or after then, those that are gone among them."""
-    return _stream(session, sa.select(Run).where(Run.server == server, Run.changed >= since).order_by(Run.run_id))
+def runs_changed(session: Session, server: str, since: datetime.datetime) -> list[RunKey]:
+    """Known runs of a server whose facts or life cycle changed at or after then."""
+    return _keys(session, sa.and_(Run.server == server, Run.changed >= since))
 
 
 def runs_digest(session: Session, server: str, since: datetime.datetime, until: datetime.datetime) -> str:
@@ -262,23 +265,23 @@ def upsert(
     """
     if not rows:
         return
-    keys = [column.name for column in sa.inspect(table).primary_key]
+    name, keys = table.__tablename__, [column.name for column in sa.inspect(table).primary_key]
     # In one order everywhere, so that two writers of the same rows wait for each other instead of for ever.
-    rows = sorted(rows, key=lambda row: [row[name] for name in keys])
-    statement = insert(table.__table__)
-    columns = table.__table__.c
-    values: dict[str, Any] = {
-        name: statement.excluded[name] for name in rows[0] if name not in keys and name not in keep and name != changed
-    }
+    rows = sorted(rows, key=lambda row: [row[key] for key in keys])
+    given = ", ".join(rows[0])
+    values = [f"{each} = excluded.{each}" for each in rows[0] if each not in (*keys, *keep, changed)]
     if changed:
-        differs = sa.or_(
-            columns.facts.is_distinct_from(statement.excluded.facts),
-            columns.lifecycle_stage != statement.excluded.lifecycle_stage,
-        )
-        values[changed] = sa.case((differs, statement.excluded.facts_at), else_=columns[changed])
-    where = sa.or_(*(columns[name].is_distinct_from(statement.excluded[name]) for name in only_changed))
+        differs = "known.facts <> excluded.facts OR known.lifecycle_stage <> excluded.lifecycle_stage"
+        values.append(f"{changed} = CASE WHEN {differs} THEN excluded.facts_at ELSE known.{changed} END")
+    where = " OR ".join(f"known.{each} IS DISTINCT FROM excluded.{each}" for each in only_changed)
+    # As one value: SQLAlchemy sends an INSERT with ON CONFLICT row by row, and compiles it each time.
+    statement = f"""
+        INSERT INTO {name} AS known ({given})
+        SELECT {given} FROM json_populate_recordset(CAST(NULL AS {name}), CAST(:rows AS json))
+        ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {", ".join(values)} {f"WHERE {where}" if where else ""}
+    """  # noqa: S608 - names of our own tables and columns
     session.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_=values, where=where if only_changed else None), rows
+        sa.text(statement), {"rows": json.dumps(rows, ensure_ascii=False, default=datetime.datetime.isoformat)}
     )
 
 
@@ -291,10 +294,7 @@ def _mark_gone(session: Session, where: sa.ColumnElement[bool], now: datetime.da
     return len(session.scalars(statement, execution_options=_UNSYNCHRONIZED).all())
 
 
-def _runs_with(session: Session, column: Any, values: Collection[str]) -> Iterator[Run]:
-    if values:
-        yield from _stream(session, sa.select(Run).where(column.overlap(list(values)), Run.lifecycle_stage != GONE))
-
-
-def _stream(session: Session, query: sa.Select[tuple[Run]]) -> Iterator[Run]:
-    yield from session.scalars(query.execution_options(populate_existing=True, yield_per=500))
+def _keys(session: Session, where: sa.ColumnElement[bool]) -> list[RunKey]:
+    columns = (Run.server, Run.run_id, Run.git_commit.is_not(None))
+    query = sa.select(*columns).where(where, Run.lifecycle_stage != GONE).order_by(Run.server, Run.run_id)
+    return [RunKey(*row) for row in session.execute(query)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import logging
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,12 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog import text
 from ckanext.mlops.catalog.versions import digest
-from ckanext.mlops.core import naming, run_claims
+from ckanext.mlops.core import naming
 from ckanext.mlops.core.commit_graph import CommitGraph, Later
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.gitobjects import GitObjects
 from ckanext.mlops.core.matches import Bracket, State
 from ckanext.mlops.core.mirror import known_mirror
-from ckanext.mlops.core.mlflow_records import Run as RunFacts
 from ckanext.mlops.core.records import to_dict
 from ckanext.mlops.core.repository import commit_graph, read_commits
 from ckanext.mlops.harvesting import repositories
@@ -49,6 +49,9 @@ class Mirrors:
     def __init__(self, session: Session, source_ids: Collection[str] | None = None) -> None:
         self.versions: dict[str, dict[str, Any]] = {}
         self.all: list[Mirror] = []
+        #: (commit, script) → when its finished runs ended, sorted; of the commits in ``_read_ends``.
+        self.ends: dict[tuple[str, str], list[float]] = {}
+        self._read_ends: set[str] = set()
         query = sa.select(HarvestSource.id, HarvestSource.url).where(
             HarvestSource.type == "dvc", HarvestSource.active.is_(True)
         )
@@ -83,17 +86,15 @@ class Mirrors:
             log.warning("MLflow links: %s", error)
             return None
 
-    def brackets(
-        self, session: Session, rows: Sequence[Run], records: dict[tuple[str, str], RunFacts]
-    ) -> dict[tuple[str, str], list[Bracket]]:
+    def brackets(self, session: Session, rows: Sequence[Run]) -> dict[tuple[str, str], list[Bracket]]:
         """For each run, the commit that it names in every repository that has it, and what came later."""
         found: dict[tuple[str, str], list[Bracket]] = {}
-        siblings = _siblings(session, {row.git_commit for row in rows if row.git_commit})
+        self._ends(session, rows)
         for mirror in self.all:
             around: dict[tuple[str, str], tuple[Run, int, Later]] = {}
             for row in rows:
                 if row.git_commit and row.git_commit in mirror.graph:
-                    end = run_claims.seconds(records[row.server, row.run_id].end)
+                    end = int(_timestamp(row.ended)) if row.ended else 0
                     # A run that has no end yet has nothing after it.
                     later = mirror.graph.later(row.git_commit, end or 2**62)
                     around[row.server, row.run_id] = (row, end, later)
@@ -115,7 +116,7 @@ class Mirrors:
                         at,
                         tuple(states),
                         whole,
-                        _followed(row, siblings.get(row.git_commit or "", []), first),
+                        self._followed(row, first),
                     )
                 )
         return found
@@ -146,28 +147,34 @@ class Mirrors:
                 time = mirror.graph.times.get(revision.commit, 0)
                 mirror.states[revision.commit] = State(revision.commit, time, stages, ids)
 
+    def _ends(self, session: Session, rows: Sequence[Run]) -> None:
+        """Learn when the finished runs of the rows' commits ended, those of each commit once."""
+        commits = {row.git_commit for row in rows if row.git_commit} - self._read_ends
+        commits = {commit for commit in commits if any(commit in mirror.graph for mirror in self.all)}
+        if not commits:
+            return
+        script = Run.facts["tags"]["mlflow.source.name"].astext
+        query = sa.select(Run.git_commit, script, Run.ended).where(
+            Run.git_commit.in_(commits),
+            Run.lifecycle_stage != facts.GONE,
+            Run.status == "FINISHED",
+            Run.ended.is_not(None),
+        )
+        for commit, name, ended in session.execute(query.order_by(Run.ended)):
+            self.ends.setdefault((commit or "", name or ""), []).append(_timestamp(ended))
+        self._read_ends |= commits
 
-def _followed(row: Run, siblings: Sequence[tuple[str, str, Any, Any, str]], first: int) -> bool:
-    """Whether a later run of the same script began at the same commit and ended before the next commit."""
-    own = (row.facts.get("tags") or {}).get("mlflow.source.name", "")
-    return any(
-        (server, run_id) != (row.server, row.run_id)
-        and script == own
-        and ended is not None
-        and row.ended is not None
-        and ended >= row.ended
-        and (not first or ended.replace(tzinfo=datetime.UTC).timestamp() <= first)
-        for server, run_id, _, ended, script in siblings
-    )
+    def _followed(self, row: Run, first: int) -> bool:
+        """Whether a later run of the same script began at the same commit and ended before the next commit."""
+        if row.ended is None:
+            return False
+        script = (row.facts.get("tags") or {}).get("mlflow.source.name", "")
+        ends, own = self.ends.get((row.git_commit or "", script), []), _timestamp(row.ended)
+        later = (bisect_right(ends, first) if first else len(ends)) - bisect_left(ends, own)
+        # The run itself is among them.
+        return later > (row.status == "FINISHED")
 
 
-def _siblings(session: Session, commits: Collection[str]) -> dict[str, list[tuple[str, str, Any, Any, str]]]:
-    """All finished runs of these commits."""
-    script = Run.facts["tags"]["mlflow.source.name"].astext
-    query = sa.select(Run.git_commit, Run.server, Run.run_id, Run.started, Run.ended, script).where(
-        Run.git_commit.in_(list(commits)), Run.lifecycle_stage != facts.GONE, Run.status == "FINISHED"
-    )
-    found: dict[str, list[tuple[str, str, Any, Any, str]]] = {}
-    for commit, server, run_id, started, ended, name in session.execute(query) if commits else ():
-        found.setdefault(commit or "", []).append((server, run_id, started, ended, name or ""))
-    return found
+def _timestamp(moment: datetime.datetime) -> float:
+    """Seconds since 1970 of a naive UTC time."""
+    return moment.replace(tzinfo=datetime.UTC).timestamp()

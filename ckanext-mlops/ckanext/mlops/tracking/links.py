@@ -19,7 +19,7 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from sqlalchemy.orm import Session
 
-from ckanext.mlops.core import matching, run_claims
+from ckanext.mlops.core import matching
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.matches import Bracket, Match
 from ckanext.mlops.core.mlflow_records import Run as RunFacts
@@ -80,14 +80,14 @@ def after_harvest(session: Session, source_id: str, clock: Clock = utc_now) -> R
     scope, began = f"source:{source_id}", clock()
     last = link_hints.mark(session, scope)
     mirrors = Mirrors(session, [source_id])
-    found: dict[tuple[str, str], Run] = {}
+    found: set[facts.RunKey] = set()
     moved = mirrors.digest(source_id)
     if moved and (last is None or last.mark != moved):
         for mirror in mirrors.all:
             commits = _commits_of_runs(session)
             known = [commit for commit in commits if commit in mirror.graph]
             for group in _groups(known, 1000):
-                found |= {(run.server, run.run_id): run for run in facts.runs_with_commits(session, group)}
+                found.update(facts.runs_with_commits(session, group))
     packages = list(
         session.scalars(
             sa.text("SELECT DISTINCT package_id FROM harvest_object WHERE harvest_source_id = :id AND current"),
@@ -96,8 +96,8 @@ def after_harvest(session: Session, source_id: str, clock: Clock = utc_now) -> R
     )
     since = last.at - _OVERLAP if last else None
     for hashes in _groups(link_hints.hashes_seen_since(session, packages, since), 1000):
-        found |= {(run.server, run.run_id): run for run in facts.runs_with_hashes(session, hashes)}
-    report = match_runs(session, found.values(), clock)
+        found.update(facts.runs_with_hashes(session, hashes))
+    report = match_runs(session, sorted(found), clock)
     link_hints.set_mark(session, scope, moved, began)
     session.commit()
     return report
@@ -118,12 +118,11 @@ def enqueue_after_harvest(source_id: str) -> None:
     )
 
 
-def match_runs(session: Session, runs: Iterable[Run], clock: Clock = utc_now) -> Report:
+def match_runs(session: Session, found: Sequence[facts.RunKey], clock: Clock = utc_now) -> Report:
     """Match these runs and write what follows; commits batch by batch."""
     report = Report()
-    found = [(run.server, run.run_id, bool(run.git_commit)) for run in runs if run.lifecycle_stage != facts.GONE]
     # Without a commit no repository is asked.
-    mirrors = Mirrors(session, None if any(has_commit for _, _, has_commit in found) else ())
+    mirrors = Mirrors(session, None if any(key.has_commit for key in found) else ())
     for group in _groups(found, _BATCH):
         rows = list(facts.runs(session, [key[:2] for key in group]).values())
         _match_batch(session, rows, mirrors, clock(), report)
@@ -135,12 +134,15 @@ def match_runs(session: Session, runs: Iterable[Run], clock: Clock = utc_now) ->
 def _match_batch(
     session: Session, rows: Sequence[Run], mirrors: Mirrors, now: datetime.datetime, report: Report
 ) -> None:
-    records = {(row.server, row.run_id): from_dict(RunFacts, row.facts) for row in rows}
-    claimed = {claim.hash for run in records.values() for claim in run_claims.claims(run)} - matching.EMPTY
-    content = link_hints.places_of_hashes(session, claimed)
+    content = link_hints.places_of_hashes(session, {each for row in rows for each in row.hashes} - matching.EMPTY)
     stored = link_hints.places_of_addresses(session, {uri for row in rows for uri in row.sources})
-    brackets = mirrors.brackets(session, rows, records)
-    matches = {key: matching.match(run, brackets.get(key, ()), content, stored) for key, run in records.items()}
+    brackets = mirrors.brackets(session, rows)
+    matches: dict[tuple[str, str], list[Match]] = {}
+    for row in rows:
+        key = (row.server, row.run_id)
+        around = brackets.get(key, [])
+        clues = around or not content.keys().isdisjoint(row.hashes) or not stored.keys().isdisjoint(row.sources)
+        matches[key] = matching.match(from_dict(RunFacts, row.facts), around, content, stored) if clues else []
     ids = {one.dataset for found in matches.values() for one in found}
     live = set(
         session.scalars(sa.select(model.Package.id).where(model.Package.id.in_(ids), model.Package.state == "active"))
@@ -152,7 +154,7 @@ def _match_batch(
     for server in dict.fromkeys(row.server for row in rows):
         writer.write(server, {key[1]: found for key, found in kept.items() if key[0] == server}, brackets)
     nameless = [row for row in rows if not kept[row.server, row.run_id]]
-    suggestions.suggest(session, [(row, records[row.server, row.run_id]) for row in nameless], now)
+    suggestions.suggest(session, nameless, now)
     report.runs += len(rows)
 
 

@@ -14,7 +14,6 @@ from ckan import model
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from ckanext.mlops.core.mlflow_records import Run as RunFacts
 from ckanext.mlops.model import Link, LinkHint, Run, Version, link_hints, links
 
 #: A name that more datasets share tells nothing.
@@ -22,12 +21,12 @@ MAX_SAME = 5
 _MAX_NAMES = 1000
 
 
-def suggest(session: Session, runs: Sequence[tuple[Run, RunFacts]], now: datetime.datetime) -> None:
+def suggest(session: Session, runs: Sequence[Run], now: datetime.datetime) -> None:
     """Write suggestions for runs that nothing else could be found out about. Does not commit."""
     wanted: dict[str, set[tuple[str, str]]] = {}
-    for row, run in runs:
-        for item in run.inputs:
-            for name in {item.name, posixpath.basename(item.uri.replace("\\", "/"))}:
+    for row in runs:
+        for item in row.facts.get("inputs", ()):
+            for name in {item["name"], posixpath.basename(item.get("uri", "").replace("\\", "/"))}:
                 if len(name) > 2 and len(wanted) < _MAX_NAMES:
                     wanted.setdefault(name.lower(), set()).add((row.server, row.experiment_id))
     found = {name: ids for name, ids in _named(session, set(wanted)).items() if len(ids) <= MAX_SAME}
