@@ -21,13 +21,14 @@ from ckanext.mlops.model.tables import Link, Run
 ValueKind = Literal["metrics", "params"]
 #: Columns are found in that many of the newest runs, so that a huge experiment costs no more than a large one.
 _SAMPLE = 1000
+_COMPARED = 100
 _MAX_COLUMNS = 300
 _NUMBER = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A metric or param that runs have: in how many, and how many distinct values."""
+    """A metric or param that runs have: in how many, and how many distinct values in the newest of these."""
 
     kind: ValueKind
     name: str
@@ -66,16 +67,18 @@ class Selection:
         return sa.union(*parts).cte("linked_run")
 
 
-def count(session: Session, selection: Selection) -> int:
-    """How many runs."""
-    return session.scalar(sa.select(sa.func.count()).select_from(selection.keys())) or 0
-
-
-def page(session: Session, selection: Selection, sort: str, descending: bool, limit: int, offset: int) -> Sequence[Run]:
-    """Runs in the order of one of ``schema.RUN_FIELDS``, ``metrics.NAME`` or ``params.NAME``; without a value last."""
+def page(
+    session: Session, selection: Selection, sort: str, descending: bool, limit: int, offset: int
+) -> tuple[int, list[Run]]:
+    """How many runs there are, and some of them in the order of one of ``schema.RUN_FIELDS``, ``metrics.NAME`` or
+    ``params.NAME``; those without a value last."""
     order = [term.desc().nulls_last() if descending else term.asc().nulls_last() for term in _terms(sort)]
-    query = _of(selection).order_by(*order, Run.started.desc().nulls_last(), Run.run_id).limit(limit).offset(offset)
-    return session.scalars(query).all()
+    query = _of(selection).add_columns(sa.func.count().over())
+    query = query.order_by(*order, Run.started.desc().nulls_last(), Run.run_id).limit(limit).offset(offset)
+    found = session.execute(query).all()
+    if found:
+        return found[0][1], [run for run, _ in found]
+    return session.scalar(sa.select(sa.func.count()).select_from(selection.keys())) or 0, []
 
 
 def best(session: Session, selection: Selection, metric: str, largest: bool) -> Run | None:
@@ -96,30 +99,33 @@ def top(session: Session, selection: Selection, metric: str, largest: bool, limi
 
 
 def columns(session: Session, selection: Selection) -> list[Column]:
-    """Metrics and params of the runs, the most frequent first; of the newest thousand runs where there are more."""
+    """Metrics and params of the runs, the most frequent first; of the newest :data:`_SAMPLE` runs where there are more.
+
+    Values are compared in the newest :data:`_COMPARED` of them: that is what costs.
+    """
     keys = selection.keys()
-    sample = (
-        sa.select(Run.facts)
-        .join(keys, _same(keys))
-        .order_by(Run.started.desc().nulls_last(), Run.run_id)
-        .limit(_SAMPLE)
-        .cte("sample")
-    )
-    found: list[Column] = []
+    newest = (Run.started.desc().nulls_last(), Run.run_id)
     kinds: tuple[ValueKind, ...] = ("metrics", "params")
+    place = sa.func.row_number().over(order_by=newest).label("place")
+    sample = sa.select(place, *(Run.facts[kind].label(kind) for kind in kinds)).join(keys, _same(keys))
+    runs = sample.order_by(*newest).limit(_SAMPLE).cte("sample")
+    counted, compared = [], []
     for kind in kinds:
-        pairs = sa.func.jsonb_each_text(sample.c.facts[kind]).table_valued("key", "value").render_derived()
-        runs, values = sa.func.count(), sa.func.count(pairs.c.value.distinct())
-        query = (
-            sa.select(pairs.c.key, runs, values)
-            .select_from(sample.join(pairs, sa.true()))
-            .where(sample.c.facts.has_key(kind))
-            .group_by(pairs.c.key)
-            .order_by(runs.desc(), pairs.c.key)
-            .limit(_MAX_COLUMNS)
-        )
-        found += [Column(kind, *row) for row in session.execute(query)]
-    return found
+        label, is_object = sa.literal(kind).label("kind"), sa.func.jsonb_typeof(runs.c[kind]) == "object"
+        names = sa.func.jsonb_object_keys(runs.c[kind]).table_valued("name").render_derived()
+        counted.append(sa.select(label, names.c.name).select_from(runs.join(names, sa.true())).where(is_object))
+        pairs = sa.func.jsonb_each_text(runs.c[kind]).table_valued("name", "value").render_derived()
+        recent = sa.select(label, *pairs.c).select_from(runs.join(pairs, sa.true()))
+        compared.append(recent.where(is_object, runs.c.place <= _COMPARED))
+    name, value = sa.union_all(*counted).subquery(), sa.union_all(*compared).subquery()
+    often = sa.select(*name.c, sa.func.count().label("runs")).group_by(*name.c).subquery()
+    distinct = sa.select(value.c.kind, value.c.name, sa.func.count(value.c.value.distinct()).label("values"))
+    differing = distinct.group_by(value.c.kind, value.c.name).subquery()
+    same = sa.and_(often.c.kind == differing.c.kind, often.c.name == differing.c.name)
+    query = sa.select(*often.c, sa.func.coalesce(differing.c["values"], 0)).outerjoin_from(often, differing, same)
+    found = [Column(*row) for row in session.execute(query)]
+    found.sort(key=lambda each: (each.kind, -each.runs, each.name))
+    return [each for kind in kinds for each in [one for one in found if one.kind == kind][:_MAX_COLUMNS]]
 
 
 def _of(selection: Selection) -> sa.Select[tuple[Run]]:

@@ -10,7 +10,6 @@ from ckan.types import Response as Answer
 from flask import Blueprint, Response, request
 
 from ckanext.mlops.core.sheets import csv_text
-from ckanext.mlops.logic.leaderboard import goal_of
 from ckanext.mlops.logic.schema.compare import MAX_COMPARED
 from ckanext.mlops.logic.schema.links import LINK_KINDS, RELATIONS
 from ckanext.mlops.tracking import servers as mlflow_servers
@@ -126,6 +125,7 @@ def _page(package: dict[str, Any]) -> dict[str, Any]:
         "pkg_dict": package,
         "dataset_type": package["type"],
         "relation_text": relation_text(),
+        "kind_text": kind_text(),
         "number": number,
         "duration": duration,
         "badge": evidence.badge,
@@ -174,10 +174,10 @@ def _links(dataset_id: str) -> dict[str, Any]:
     found = [
         action({}, {"id": dataset_id, "limit": LINKS_SHOWN, "origin": origin}) for origin in ("declared", "asserted")
     ]
-    every = action({}, {"id": dataset_id, "limit": 1})["count"]
+    count = sum(each["count"] for each in found)
     return {
-        "count": sum(each["count"] for each in found),
-        "every": every,
+        "count": count,
+        "any": bool(count or action({}, {"id": dataset_id, "limit": 1})["count"]),
         "results": [link for each in found for link in each["results"]],
     }
 
@@ -193,13 +193,8 @@ def _runs(dataset_id: str, versions: list[dict[str, Any]]) -> tuple[Table, dict[
     sort, order = asked.get("sort", "started"), asked.get("order", "desc")
     order = order if order in ("asc", "desc") else "desc"
     metric, goal = asked.get("metric", "")[:1000], asked.get("goal", "")
-    version = asked.get("version", "")
-    action = tk.get_action("mlops_run_list")
-    if not version:
-        # The current version, where anything is known of it.
-        current = next((each["id"] for each in versions if each["current"]), "")
-        few = {"id": dataset_id, "version": current, "limit": 1, "columns": False}
-        version = current if current and action({}, few)["count"] else ALL
+    if not metric and sort.startswith("metrics."):
+        metric = sort.removeprefix("metrics.")
     options: dict[str, Any] = {
         "id": dataset_id,
         "limit": RUNS_PER_PAGE,
@@ -207,21 +202,21 @@ def _runs(dataset_id: str, versions: list[dict[str, Any]]) -> tuple[Table, dict[
         "sort": sort,
         "order": order,
         "metric": metric,
-        "goal": _goal(metric, goal),
-        "version": "" if version == ALL else version,
+        "best": True,
+        **({"goal": goal} if goal in ("max", "min") else {}),
     }
+    action, version = tk.get_action("mlops_run_list"), asked.get("version", "")
+    # The current version, where anything is known of it.
+    version = version or next((each["id"] for each in versions if each["current"]), ALL)
     try:
-        found = action({}, options)
+        found = action({}, {**options, "version": "" if version == ALL else version})
+        if not found["count"] and not asked.get("version") and version != ALL:
+            version, found = ALL, action({}, options)
     except tk.ValidationError:
-        sort, order, page, metric, version = "started", "desc", 1, "", ALL
-        found = action({}, {"id": dataset_id, "limit": RUNS_PER_PAGE})
-    names = [item["name"] for item in found["columns"] if item["kind"] == "metrics"]
-    if not metric and names:
-        metric = sort.removeprefix("metrics.") if sort.startswith("metrics.") else names[0]
-        best = {"id": dataset_id, "limit": 1, "columns": False, "metric": metric, "goal": _goal(metric, goal)}
-        found["best"] = action({}, best | {"version": "" if version == ALL else version})["best"]
+        sort, order, page, version = "started", "desc", 1, ALL
+        found = action({}, {"id": dataset_id, "limit": RUNS_PER_PAGE, "best": True})
     chosen = columns(asked.getlist("column"), found["columns"])
-    return Table(sort, order, chosen, metric, _goal(metric, goal), page, version), found
+    return Table(sort, order, chosen, found["metric"], found["goal"], page, version), found
 
 
 def _all_runs(dataset_id: str, version: str) -> tuple[list[dict[str, Any]]]:
@@ -252,10 +247,6 @@ def _text(name: str, form: str, data: Any, head: list[str], rows: list[list[Any]
     return Response(text, mimetype=kind, headers={"Content-Disposition": f'attachment; filename="{name}.{form}"'})
 
 
-def _goal(metric: str, asked: str) -> str:
-    return asked if asked in ("max", "min") else goal_of(metric)
-
-
 def _notices(links: list[dict[str, Any]]) -> list[str]:
     """What a reader must know about the facts below, once per server."""
     texts = {
@@ -272,6 +263,17 @@ def _notices(links: list[dict[str, Any]]) -> list[str]:
     }
     found = dict.fromkeys((link["server"], link["stale"]) for link in links if link["stale"] in texts)
     return [texts[reason].format(server=server) for server, reason in found]
+
+
+def kind_text() -> dict[str, str]:
+    """What a link leads to, in words."""
+    return {
+        "run": tk._("Run"),
+        "experiment": tk._("Experiment"),
+        "logged_model": tk._("Logged model"),
+        "registered_model": tk._("Model"),
+        "model_version": tk._("Model version"),
+    }
 
 
 def relation_text() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.mlflow import Health, Reader
+from ckanext.mlops.logic.leaderboard import goal_of
 from ckanext.mlops.logic.links import check_version, declared_links, package_of
 from ckanext.mlops.logic.mlflow_dictize import Servers, iso, run_dict, tie_dict
 from ckanext.mlops.logic.mlflow_lineage import model_versions_of_runs, version_labels
@@ -129,7 +131,9 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :type order: string
     :param metric: name of a metric, to be told the ``best`` run (optional)
     :type metric: string
-    :param goal: whether the best value is the ``max`` or the ``min`` (optional, default: ``max``)
+    :param best: be told the best run by the most frequent metric where none is named (optional, default: ``false``)
+    :type best: boolean
+    :param goal: whether the best value is the ``max`` or the ``min`` (optional, default: by the metric's name)
     :type goal: string
     :param columns: whether to look for all metrics and params (optional, default: ``true``)
     :type columns: boolean
@@ -143,9 +147,10 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :type offset: integer
 
     :returns: ``count`` of all runs, ``results`` (facts of each, its ``ties`` to the dataset with their evidence, and
-        the registered ``models`` that it made), ``best`` (``server``, ``run_id``, ``value``, or null), and
-        ``columns``: the metrics and params there are, each with ``kind``, ``name``, in how many ``runs``, how many
-        distinct ``values``. Metric values that are no numbers are the texts ``NaN``, ``Infinity``, ``-Infinity``.
+        the registered ``models`` that it made), ``best`` (``server``, ``run_id``, ``value``, or null) by ``metric`` and
+        ``goal``, and ``columns``: the metrics and params there are, each with ``kind``, ``name``, in how many ``runs``
+        (of the newest 1,000), how many distinct ``values`` (in the newest 100). Metric values that are no numbers are
+        the texts ``NaN``, ``Infinity``, ``-Infinity``.
     :rtype: dictionary
 
     Example::
@@ -160,11 +165,15 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     pairs = [each.partition(":") for each in data_dict.get("only") or ()]
     only = tuple((server, run_id) for server, _, run_id in pairs)
     selection = run_table.Selection(package.id, declared, data_dict.get("version") or "", only=only)
-    page = run_table.page(
+    count, page = run_table.page(
         session, selection, data_dict["sort"], data_dict["order"] == "desc", data_dict["limit"], data_dict["offset"]
     )
+    columns = run_table.columns(session, selection) if data_dict["columns"] and count else []
     best, metric = None, data_dict.get("metric")
-    if metric and (row := run_table.best(session, selection, metric, data_dict["goal"] == "max")):
+    if not metric and data_dict["best"]:
+        metric = next((item.name for item in columns if item.kind == "metrics"), "")
+    goal = data_dict.get("goal") or goal_of(metric or "")
+    if metric and (row := run_table.best(session, selection, metric, goal == "max")):
         best = {"server": row.server, "run_id": row.run_id, "value": row.facts["metrics"][metric]}
     names = {run.server for run in page}
     servers = Servers(names, facts.states(session, names), utc_now())
@@ -186,13 +195,12 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
             }
         )
     return {
-        "count": run_table.count(session, selection),
+        "count": count,
         "results": results,
         "best": best,
-        "columns": [
-            {"kind": item.kind, "name": item.name, "runs": item.runs, "values": item.values}
-            for item in (run_table.columns(session, selection) if data_dict["columns"] else ())
-        ],
+        "metric": metric or "",
+        "goal": goal if metric else "",
+        "columns": [asdict(item) for item in columns],
     }
 
 
