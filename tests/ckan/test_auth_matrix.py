@@ -74,6 +74,7 @@ MATRIX = {
     "mlops_link_hint_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_link_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_link_show": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_link_target_list": (EDITORS | {"outsider"}, EDITORS | {"outsider"}),
     "mlops_link_update": (EDITORS, EDITORS),
     "mlops_mlflow_sync": ({"sysadmin"}, {"sysadmin"}),
     "mlops_model_lineage": (EVERYBODY, READERS_OF_PRIVATE),
@@ -213,6 +214,7 @@ class World:
             "mlops_link_show": {"id": self.new_link() if action == "mlops_link_show" else ""},
             "mlops_link_update": {"id": self.new_link() if action == "mlops_link_update" else ""},
             "mlops_model_lineage": {"server": "lab", "name": "forest"},
+            "mlops_link_target_list": {"server": "nowhere", "kind": "experiment"},
             "mlops_run_search": {"server": "nowhere"},
             "mlops_mlflow_sync": {},
             "mlops_organization_health": {"id": "lab"},
@@ -299,7 +301,7 @@ def test_the_matrix(people, make_dataset, api, refused, private):
         set(MATRIX)
         - {"mlops_content_find", "mlops_registration_create"}
         - {"mlops_dataset_load", "mlops_link_create_many", "mlops_mlflow_sync", "mlops_overview"}
-        - {"mlops_run_search", "mlops_search_suggest", "mlops_server_list"}
+        - {"mlops_link_target_list", "mlops_run_search", "mlops_search_suggest", "mlops_server_list"}
         - {"mlops_saved_search_create", "mlops_saved_search_list"}
     ),
 )

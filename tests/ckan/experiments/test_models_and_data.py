@@ -81,6 +81,7 @@ def test_the_model_page_says_it_in_a_sentence(world, page, people):
     body = page("/mlflow/lab/models/forest", people.anonymous).body
     assert "trained on v1.2 of Titanic; current is v1.4: 3 files differ" in " ".join(body.split())
     assert "fresh: the data is still that of the current version" in body
+    assert f"/dataset/titanic/versions/compare?before={world.old}&amp;after={world.new}" in body
 
 
 def test_a_dataset_that_the_reader_may_not_see_is_a_count(world, api, page, people, refused):
@@ -200,6 +201,8 @@ def test_versions_are_ticked_on_their_tab_and_runs_added(world, page):
         "/dataset/titanic/experiments?",
         "/dataset/titanic/compare?run=lab:r1&run=lab:r3&",
         "/dataset/titanic/leaderboard?",
+        "/mlflow/models?",
+        "/mlflow/experiments?",
         "/mlflow/lab/models/forest?",
         "/mlflow/lab/experiments/7?",
     ],

@@ -7,15 +7,18 @@
   const most = 20;
   const root = () => (document.body.dataset.siteRoot || "/").replace(/\/?$/, "/");
 
+  /** Experiments and models: what of them the field takes, and what is shown beside it. */
+  const named = (kind, row) => (server, text) => ["mlops_link_target_list", { server, kind, q: text, limit: most },
+    (found) => found.results.map(row)];
   /** The question for each kind, and what its answer is as [value, label]. */
   const kinds = {
-    experiment: (server, text) => ["mlops_experiment_list", { server, q: text, all: true, limit: most },
-      (found) => found.results.map((each) => [each.name, each.experiment_id])],
+    experiment: named("experiment", (each) => [each.name, each.target]),
     run: (server, text) => ["mlops_run_search",
       { server, filter: `attributes.run_name ILIKE '%${text.replace(/['"%\\]/g, "")}%'`, limit: most },
       (found) => found.results.map((each) => [each.run_id, [each.name, each.experiment_name].filter(Boolean).join(" · ")])],
-    registered_model: (server, text) => ["mlops_model_list", { server, q: text, all: true, limit: most },
-      (found) => found.results.map((each) => [each.name, ""])],
+    logged_model: named("logged_model", (each) => [each.target, each.name]),
+    registered_model: named("registered_model", (each) => [each.target, ""]),
+    model_version: named("model_version", (each) => [each.target, each.aliases.join(", ")]),
   };
 
   function attach(input) {

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.logic.mlflow_dictize import Servers, experiment_dict, iso, model_dict, model_version_dict, run_dict
 from ckanext.mlops.logic.reader import Reader
-from ckanext.mlops.model import Link, Run, Version, links, mlflow_models, run_links
+from ckanext.mlops.model import Link, Run, Version, link_targets, links, mlflow_models, run_links
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.lineage import texts
 from ckanext.mlops.model.tables import utc_now
@@ -29,7 +29,7 @@ def experiments(context: Context, found: Mapping[str, Any]) -> dict[str, Any]:
     ties = run_links.experiments(session, _own(found))
     declared = _declared(session, found)
     seen = _Seen(context, {package_id for *_, package_id in (*ties, *declared)})
-    count, keys = _chosen(session, found, seen.keys(ties | declared), run_links.all_experiments)
+    count, keys = _chosen(session, found, seen.keys(ties | declared), "experiment")
     known = facts.experiments(session, keys)
     counts = facts.run_counts(session, keys)
     names = {server for server, _ in keys}
@@ -48,7 +48,7 @@ def models(context: Context, found: Mapping[str, Any]) -> dict[str, Any]:
     session: Session = context["session"]()
     ties = run_links.models(session, _own(found))
     seen = _Seen(context, {package_id for *_, package_id in ties})
-    count, keys = _chosen(session, found, seen.keys(ties), run_links.all_models)
+    count, keys = _chosen(session, found, seen.keys(ties), "registered_model")
     known = mlflow_models.registered_models(session, keys)
     names = {server for server, _ in keys}
     servers = Servers(names, facts.states(session, names), utc_now())
@@ -309,14 +309,14 @@ def _servers_of_declared(session: Session) -> set[str]:
     return {name for name in session.scalars(query) if name}
 
 
-def _chosen(session: Session, found: Mapping[str, Any], visible: set[Key], everything: Any) -> tuple[int, list[Key]]:
+def _chosen(session: Session, found: Mapping[str, Any], visible: set[Key], kind: str) -> tuple[int, list[Key]]:
     """A page of the things that are asked for: the visible ones, or all of the servers."""
     server, text = found.get("server") or "", (found.get("q") or "").strip()
     limit, offset = found["limit"], found["offset"]
     if found.get("all"):
-        count, keys = everything(session, server, text, limit, offset)
-        return count, keys
-    table = facts.experiments if everything is run_links.all_experiments else mlflow_models.registered_models
+        count, targets = link_targets.find(session, kind, server=server, text=text, limit=limit, offset=offset)
+        return count, [(each.server, each.target) for each in targets]
+    table: Any = facts.experiments if kind == "experiment" else mlflow_models.registered_models
     known = table(session, {key for key in visible if not server or key[0] == server})
     named = [(row.name.casefold(), key) for key, row in known.items() if text.casefold() in row.name.casefold()]
     return len(named), [key for _, key in sorted(named)[offset : offset + limit]]

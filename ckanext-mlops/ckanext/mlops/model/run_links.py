@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.model.mlflow import GONE
-from ckanext.mlops.model.tables import Experiment, Link, LoggedModel, ModelVersion, RegisteredModel, Run
+from ckanext.mlops.model.tables import Link, LoggedModel, ModelVersion, Run
 
 Key = tuple[str, str]
 #: Rows of one question about all links of a portal.
@@ -127,35 +127,6 @@ def models(session: Session, package_ids: Iterable[str] | None = None) -> set[tu
     parts.append(version.join(Run, of_run).join(Link, of_experiment))
     rows = session.execute(sa.union(direct, *parts).limit(MAX_ROWS))
     return {(row[0], row[1], row[2]) for row in rows}
-
-
-def all_experiments(session: Session, server: str, text: str, limit: int, offset: int) -> tuple[int, list[Key]]:
-    """Experiments of a server, or of all, with ``text`` in their name: how many, and a page of their keys."""
-    return _page(session, Experiment, Experiment.experiment_id, server, text, limit, offset)
-
-
-def all_models(session: Session, server: str, text: str, limit: int, offset: int) -> tuple[int, list[Key]]:
-    """Registered models of a server, or of all, with ``text`` in their name: how many, and a page of their keys."""
-    return _page(session, RegisteredModel, RegisteredModel.name, server, text, limit, offset)
-
-
-def _page(
-    session: Session,
-    table: type[Experiment] | type[RegisteredModel],
-    key: sa.orm.InstrumentedAttribute[str],
-    server: str,
-    text: str,
-    limit: int,
-    offset: int,
-) -> tuple[int, list[Key]]:
-    where = sa.and_(
-        table.lifecycle_stage != GONE,
-        *((table.server == server,) if server else ()),
-        *((table.name.icontains(text, autoescape=True),) if text else ()),
-    )
-    count = session.scalar(sa.select(sa.func.count()).select_from(table).where(where)) or 0
-    query = sa.select(table.server, key).where(where).order_by(sa.func.lower(table.name), table.server, key)
-    return count, [(row[0], row[1]) for row in session.execute(query.limit(limit).offset(offset))]
 
 
 def _packages(package_ids: Iterable[str] | None) -> tuple[sa.ColumnElement[bool], ...]:

@@ -9,6 +9,7 @@ from ckan.plugins import toolkit as tk
 from flask import Blueprint, Response, request
 
 from ckanext.mlops.core.sheets import csv_text
+from ckanext.mlops.logic.schema.common import MAX_PAGE
 from ckanext.mlops.views import evidence
 from ckanext.mlops.views.run_columns import duration, number
 
@@ -17,15 +18,15 @@ _PER_PAGE = 50
 
 
 @mlops_mlflow.route("/mlflow/models", endpoint="models")
-def models() -> str:
+def models() -> str | Response:
     """Registered models that datasets are tied to."""
-    return _list("mlops_model_list", "mlops/models.html")
+    return _list("mlops_model_list", "mlops/models.html", "models")
 
 
 @mlops_mlflow.route("/mlflow/experiments", endpoint="experiments")
-def experiments() -> str:
+def experiments() -> str | Response:
     """Experiments that datasets are linked to."""
-    return _list("mlops_experiment_list", "mlops/mlflow_experiments.html")
+    return _list("mlops_experiment_list", "mlops/mlflow_experiments.html", "experiments")
 
 
 @mlops_mlflow.route("/mlflow/<server>/models/<path:name>", endpoint="model")
@@ -60,13 +61,32 @@ def experiment(server: str, experiment: str) -> str | Response:
     return tk.render("mlops/mlflow_experiment.html", {**_tools(), "experiment": found})
 
 
-def _list(action: str, template: str) -> str:
+def _list(action: str, template: str, name: str) -> str | Response:
     page = max(1, request.args.get("page", 1, int))
     text = request.args.get("q", "")[:200]
+    form = request.args.get("format", "")
+    if form in ("csv", "json"):
+        every = tk.get_action(action)({}, {"q": text, "limit": MAX_PAGE})["results"]
+        return _file(every, *_list_sheet(every), name=name, form=form)
     options = {"q": text, "limit": _PER_PAGE, "offset": (page - 1) * _PER_PAGE}
     found = tk.get_action(action)({}, options)
     pages = max(1, -(-found["count"] // _PER_PAGE))
     return tk.render(template, {**_tools(), "found": found, "q": text, "page": page, "pages": pages})
+
+
+def _list_sheet(found: list[dict[str, Any]]) -> tuple[list[str], list[list[Any]]]:
+    facts = ("server", "experiment_id", "name", "lifecycle_stage", "run_count", "updated", "facts_at")
+    known = [name for name in facts if any(name in each for each in found)]
+    rows = [
+        [
+            *("" if each.get(name) is None else each[name] for name in known),
+            " ".join(f"{alias}={version}" for alias, version in sorted(each.get("aliases", {}).items())),
+            " ".join(dataset["name"] for dataset in each["datasets"]),
+            each["hidden"],
+        ]
+        for each in found
+    ]
+    return [*known, "aliases", "datasets", "hidden_datasets"], rows
 
 
 def _model_sheet(found: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:

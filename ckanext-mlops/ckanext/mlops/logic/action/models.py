@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, cast
 
 from ckan.plugins import toolkit as tk
@@ -11,9 +12,9 @@ from sqlalchemy.orm import Session
 from ckanext.mlops.core.errors import MlflowError
 from ckanext.mlops.logic import leaderboard, mlflow_lineage
 from ckanext.mlops.logic.links import check_version, package_of
-from ckanext.mlops.logic.mlflow_dictize import Servers, run_dict
+from ckanext.mlops.logic.mlflow_dictize import Servers, iso, run_dict
 from ckanext.mlops.logic.schema import mlflow as schema
-from ckanext.mlops.model import Version, versions
+from ckanext.mlops.model import Version, link_targets, versions
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import Run, utc_now
 from ckanext.mlops.tracking import servers as mlflow_servers
@@ -183,7 +184,7 @@ def mlops_run_search(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :param limit: runs in the answer, 1 to 200 (optional, default: ``50``)
     :type limit: integer
 
-    :returns: ``results``: runs with their facts
+    :returns: ``results``: runs with their facts and ``experiment_name``
     :rtype: dictionary
 
     Example::
@@ -205,7 +206,58 @@ def mlops_run_search(context: Context, data_dict: DataDict) -> dict[str, Any]:
         raise tk.ValidationError({"filter": [str(error)]}) from None
     rows = [Run(**facts.run_row(name, run, utc_now())) for run in found]
     servers = Servers({name}, facts.states(session, [name]), utc_now())
-    return {"results": [run_dict(row, servers) for row in rows]}
+    known = facts.experiments(session, {(name, row.experiment_id) for row in rows})
+    names = {experiment_id: row.name for (_, experiment_id), row in known.items()}
+    results = [run_dict(row, servers) | {"experiment_name": names.get(row.experiment_id, "")} for row in rows]
+    return {"results": results}
+
+
+@tk.side_effect_free
+@tk.validate_action_data(schema.link_target_list)
+def mlops_link_target_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
+    """Experiments and models of a server that a dataset can be linked to, by name, from copied facts.
+
+    Runs are found by ``mlops_run_search``.
+
+    You must be authorized to create datasets: the answer holds what nothing is linked to yet.
+
+    :param server: name of the server
+    :type server: string
+    :param kind: ``experiment``, ``logged_model``, ``registered_model`` or ``model_version``
+    :type kind: string
+    :param within: only the logged models of this experiment (id), or the versions of this registered model (optional)
+    :type within: string
+    :param target: only this one, by its id or name (optional)
+    :type target: string
+    :param q: only those with this text in their name; also in the id of a logged model or the ``NAME/VERSION`` of a
+        version (optional)
+    :type q: string
+    :param limit: at most so many, 1 to 1000 (optional, default: ``50``)
+    :type limit: integer
+    :param offset: so many are skipped (optional, default: ``0``)
+    :type offset: integer
+
+    :returns: ``count`` and ``results``, each with ``target`` (what ``mlops_link_create`` takes), ``name``, ``within``,
+        ``run_id``, ``aliases``, ``created`` and ``lifecycle_stage``
+    :rtype: dictionary
+
+    Example::
+
+        curl -H "Authorization: $TOKEN" https://portal.example.org/api/3/action/mlops_link_target_list \\
+            -d server=lab -d kind=model_version -d within=titanic-survival
+    """
+    tk.check_access("mlops_link_target_list", context, data_dict)
+    count, found = link_targets.find(
+        cast(Session, context["session"]),
+        data_dict["kind"],
+        server=data_dict["server"],
+        within=data_dict.get("within") or "",
+        target=data_dict.get("target") or "",
+        text=data_dict["q"].strip(),
+        limit=data_dict["limit"],
+        offset=data_dict["offset"],
+    )
+    return {"count": count, "results": [asdict(each) | {"created": iso(each.created)} for each in found]}
 
 
 def _experiment_ids(client: Any) -> list[str]:

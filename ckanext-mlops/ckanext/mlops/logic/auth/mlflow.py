@@ -102,6 +102,11 @@ def mlops_run_search(context: Context, data_dict: DataDict) -> AuthResult:
     return may_create(context, tk._("Only who may create datasets may look into MLflow servers"))
 
 
+def mlops_link_target_list(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may create datasets."""
+    return mlops_run_search(context, data_dict)
+
+
 def mlops_server_list(context: Context, data_dict: DataDict) -> AuthResult:
     """Every signed-in user: the answer holds names and health, no address with credentials."""
     return signed_in(context, tk._("You must be signed in to see the MLflow servers"))

@@ -7,6 +7,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Schema, Validator, ValidatorFactory
 
 from ckanext.mlops.logic.schema.common import MAX_PAGE, MAX_TARGET, at_most, between, texts
+from ckanext.mlops.logic.schema.links import LINK_KINDS
 
 RUN_FIELDS = ("name", "status", "started", "duration", "user", "git_commit")
 
@@ -45,6 +46,26 @@ def mlflow_sync(
 
 
 @validator_args
+def link_target_list(
+    not_empty: Validator,
+    unicode_safe: Validator,
+    default: ValidatorFactory,
+    ignore_missing: Validator,
+    one_of: ValidatorFactory,
+) -> Schema:
+    """A page of what can be linked to on a ``server``: its ``kind``, what it is ``within``, ``q`` in its name."""
+    return {
+        "server": [not_empty, unicode_safe],
+        "kind": [not_empty, one_of([kind for kind in LINK_KINDS if kind != "run"])],
+        "within": [ignore_missing, unicode_safe, at_most(MAX_TARGET)],
+        "target": [ignore_missing, unicode_safe, at_most(MAX_TARGET)],
+        "q": [default(""), unicode_safe, at_most(MAX_TARGET)],
+        "limit": [default(50), between(1, MAX_PAGE)],
+        "offset": [default(0), between(0, 2**31 - 1)],
+    }
+
+
+@validator_args
 def run_search(
     not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory, ignore_missing: Validator
 ) -> Schema:
@@ -73,7 +94,8 @@ def run_list(
         "sort": [default("started"), unicode_safe, run_sort],
         "order": [default("desc"), one_of(("asc", "desc"))],
         "metric": [ignore_missing, unicode_safe, at_most(MAX_TARGET)],
-        "goal": [default("max"), one_of(("max", "min"))],
+        "best": [default(False), boolean_validator],
+        "goal": [ignore_missing, one_of(("max", "min"))],
         "columns": [default(True), boolean_validator],
         "version": [ignore_missing, unicode_safe],
         "only": [ignore_missing, texts],
