@@ -25,6 +25,7 @@ from .limits import DEFAULTS, Limits
 from .memo import Memo
 from .safe_yaml import hash_safe_scalar, load
 
+_SMALL = 100  # bytes of a packed value that is as quick to load as to leave packed
 _KEY = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.@/+-]{0,200}):(?= |\n|$)")
 _TOP = re.compile(r"\n(?=[^ \n#])")  # with a literal first character the search is 15 times as fast
 _ONLY_COMMENTS = re.compile(r"(?:[ ]*(?:#.*)?\n)*")
@@ -54,8 +55,9 @@ class Block:
             self._value, self._packed = cache.unpack(self._packed), b""
         return self._value
 
-    def __reduce__(self) -> tuple[type[Block], tuple[None, bytes]]:
-        return Block, (None, self._packed or (cache.pack(self._value) if self.given else b""))
+    def __reduce__(self) -> tuple[type[Block], tuple[Any, ...]]:
+        packed = self._packed or (cache.pack(self._value) if self.given else b"")
+        return Block, (None, packed) if len(packed) > _SMALL else (self.value,)
 
 
 @dataclass(slots=True)
