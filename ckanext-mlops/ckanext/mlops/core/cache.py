@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .collecting import paused
 from .places import Located, Place
@@ -107,7 +107,6 @@ def _parts(record: Any) -> tuple[Any, tuple[Any, ...]]:
     return kind, tuple([getattr(record, name) for name in kind.__slots__])
 
 
-@cache
 def _maker(kind: type) -> Callable[..., Any]:
     """Makes records of a kind from all their values, five times as fast as the kind itself.
 
@@ -126,10 +125,15 @@ def _maker(kind: type) -> Callable[..., Any]:
 class _Unpickler(pickle.Unpickler):
     """Makes records and parts of the reader, nothing else."""
 
+    _known: ClassVar[dict[tuple[str, str], Any]] = {}
+
     def find_class(self, module: str, name: str) -> Any:
-        package, _, last = module.rpartition(".")
-        allowed = (package == __package__ and last in _MODULES and "." not in name) or (module, name) in _BUILTINS
-        if not allowed:
-            raise pickle.UnpicklingError(f"{module}.{name} does not belong here")
-        found = super().find_class(module, name)
-        return _maker(found) if found in _RECORDS else found
+        found = self._known.get((module, name))
+        if found is None:
+            package, _, last = module.rpartition(".")
+            allowed = (package == __package__ and last in _MODULES and "." not in name) or (module, name) in _BUILTINS
+            if not allowed:
+                raise pickle.UnpicklingError(f"{module}.{name} does not belong here")
+            found = super().find_class(module, name)
+            found = self._known[(module, name)] = _maker(found) if found in _RECORDS else found
+        return found
