@@ -17,7 +17,8 @@ from ckanext.mlops.views import evidence
 from ckanext.mlops.views.run_columns import MAX_COLUMNS, Table, columns, duration, number, sheet
 
 RUNS_PER_PAGE = 25
-LINKS_SHOWN = 20
+LINKS_SHOWN = 10
+MODELS_SHOWN = 20
 HINTS_SHOWN = 20
 VERSIONS_OFFERED = 50
 EXPORTED = 10_000
@@ -147,7 +148,7 @@ def _show(package: dict[str, Any], form: dict[str, str], errors: dict[str, Any])
             "links": links,
             "links_shown": LINKS_SHOWN,
             "hints": hints,
-            "models": tk.get_action("mlops_model_list")({}, {"id": package["id"], "limit": LINKS_SHOWN}),
+            "models": tk.get_action("mlops_model_list")({}, {"id": package["id"], "limit": MODELS_SHOWN}),
             "notices": _notices(links["results"]),
             "runs": runs,
             "table": table,
