@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import ckan.plugins
 import pytest
+import sqlalchemy as sa
 from ckan import model
 from ckan.cli.db import _migrate_plugins
 from ckan.common import config as ckan_settings
@@ -246,6 +247,16 @@ def page(app: helpers.CKANTestApp) -> Callable[..., Any]:
         return app.get(url, headers=(person or Person()).headers, **options)
 
     return open_page
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """What the database is asked for."""
+    asked: list[str] = []
+    listen = lambda *arguments: asked.append(arguments[2])  # noqa: E731
+    sa.event.listen(model.meta.engine, "before_cursor_execute", listen)
+    yield asked
+    sa.event.remove(model.meta.engine, "before_cursor_execute", listen)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from ckanext.mlops.core.sheets import csv_text
 from ckanext.mlops.logic.schema.compare import MAX_COMPARED
 from ckanext.mlops.logic.schema.links import LINK_KINDS, RELATIONS
 from ckanext.mlops.tracking import servers as mlflow_servers
-from ckanext.mlops.views import evidence
+from ckanext.mlops.views import datasets, evidence
 from ckanext.mlops.views.run_columns import MAX_COLUMNS, Table, columns, duration, number, sheet
 
 RUNS_PER_PAGE = 25
@@ -116,7 +116,7 @@ def _settle(id_or_name: str, action: str, object_id: str, message: str) -> Answe
 
 def _dataset(id_or_name: str) -> dict[str, Any]:
     try:
-        return tk.get_action("package_show")({}, {"id": id_or_name})
+        return datasets.show(id_or_name)
     except (tk.ObjectNotFound, tk.NotAuthorized):
         return tk.abort(404, tk._("Dataset not found or you have no permission to view it"))
 
@@ -137,8 +137,8 @@ def _page(package: dict[str, Any]) -> dict[str, Any]:
 
 def _show(package: dict[str, Any], form: dict[str, str], errors: dict[str, Any]) -> str:
     versions = _versions(package["id"])
-    table, runs = _runs(package["id"], versions)
     links = _links(package["id"])
+    table, runs = _runs(package["id"], versions if links["any"] else [])
     hints = tk.get_action("mlops_link_hint_list")({}, {"id": package["id"], "limit": HINTS_SHOWN})
     can_edit = tk.h.check_access("mlops_link_create", {"id": package["id"]})
     return tk.render(
@@ -172,13 +172,14 @@ def _show(package: dict[str, Any], form: dict[str, str], errors: dict[str, Any])
 def _links(dataset_id: str) -> dict[str, Any]:
     """What people or fields said, and links to more than runs; the runs that were found are in the table."""
     action = tk.get_action("mlops_link_list")
+    there = bool(action({}, {"id": dataset_id, "limit": 1})["count"])
     found = [
-        action({}, {"id": dataset_id, "limit": LINKS_SHOWN, "origin": origin}) for origin in ("declared", "asserted")
+        action({}, {"id": dataset_id, "limit": LINKS_SHOWN, "origin": origin})
+        for origin in (("declared", "asserted") if there else ())
     ]
-    count = sum(each["count"] for each in found)
     return {
-        "count": count,
-        "any": bool(count or action({}, {"id": dataset_id, "limit": 1})["count"]),
+        "count": sum(each["count"] for each in found),
+        "any": there,
         "results": [link for each in found for link in each["results"]],
     }
 

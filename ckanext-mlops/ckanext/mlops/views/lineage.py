@@ -12,6 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from ckanext.mlops.lineage_page import export, page
 from ckanext.mlops.lineage_page.state import State
+from ckanext.mlops.views.datasets import dataset_or_abort
 
 mlops_lineage = Blueprint("mlops_lineage", __name__)
 
@@ -19,14 +20,14 @@ mlops_lineage = Blueprint("mlops_lineage", __name__)
 @mlops_lineage.route("/dataset/<id>/lineage", endpoint="index")
 def index(id: str) -> str:  # noqa: A002 CKAN's routes name it so
     """The tab of a dataset."""
-    package = dataset(id)
+    package = dataset_or_abort(id)
     return _tab(package, package["id"], State.of(request.args), "mlops_lineage.index", id=package["name"])
 
 
 @mlops_lineage.route("/dataset/<id>/resource/<resource_id>/lineage", endpoint="resource")
 def resource(id: str, resource_id: str) -> str:  # noqa: A002
     """The tab of a resource: its files, one by one."""
-    package = dataset(id)
+    package = dataset_or_abort(id)
     found = next((each for each in package["resources"] if each["id"] == resource_id), None)
     if found is None:
         return tk.abort(404, tk._("Resource not found"))
@@ -38,7 +39,7 @@ def resource(id: str, resource_id: str) -> str:  # noqa: A002
 @mlops_lineage.route("/dataset/<id>/versions/<version>/lineage", endpoint="version")
 def version(id: str, version: str) -> str:  # noqa: A002
     """The tab of a version: the graph as of its commit."""
-    package = dataset(id)
+    package = dataset_or_abort(id)
     with refusals():
         found = tk.get_action("mlops_version_show")({}, {"id": version})
     if found["package_id"] != package["id"]:
@@ -87,16 +88,6 @@ def refusals() -> Iterator[None]:
         _abort(403, tk._("Not authorized to see this"))
     except tk.ValidationError as error:
         _abort(400, "; ".join(f"{key}: {value}" for key, value in sorted(error.error_summary.items())))
-
-
-def dataset(id_or_name: str) -> dict[str, Any]:
-    """The dataset of a page."""
-    try:
-        return dict(tk.get_action("package_show")({}, {"id": id_or_name}))
-    except tk.ObjectNotFound:
-        _abort(404, tk._("Dataset not found"))
-    except tk.NotAuthorized:
-        _abort(403, tk._("Not authorized to see this dataset"))
 
 
 def _abort(status: int, why: str) -> NoReturn:

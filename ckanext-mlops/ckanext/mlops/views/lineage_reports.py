@@ -10,7 +10,8 @@ from flask import Blueprint, Response, request
 
 from ckanext.mlops.lineage_page import page, rows, words
 from ckanext.mlops.lineage_page.state import State
-from ckanext.mlops.views.lineage import dataset, file_answer, refusals
+from ckanext.mlops.views.datasets import dataset_or_abort
+from ckanext.mlops.views.lineage import file_answer, refusals
 
 MAX_ROWS = 2000
 FILTERS = ("kind", "organization")
@@ -27,7 +28,7 @@ mlops_lineage_reports = Blueprint("mlops_lineage_reports", __name__)
 @mlops_lineage_reports.route("/dataset/<id>/lineage/impact", endpoint="impact")
 def impact(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
     """Everything that depends on a dataset; with ``format=csv`` as a file."""
-    package = dataset(id)
+    package = dataset_or_abort(id)
     chosen = {name: request.args[name] for name in FILTERS if request.args.get(name)}
     asked = {"id": package["id"], "limit": MAX_ROWS, **chosen}
     with refusals():
@@ -49,7 +50,7 @@ def impact(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
 @mlops_lineage_reports.route("/dataset/<id>/lineage/path", endpoint="path")
 def path(id: str) -> str:  # noqa: A002
     """How a dataset and ``end`` of the query hang together."""
-    package = dataset(id)
+    package = dataset_or_abort(id)
     end = request.args.get("end", "").strip()
     values: dict[str, Any] = {
         "pkg_dict": package,

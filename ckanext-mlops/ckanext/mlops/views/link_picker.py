@@ -10,6 +10,7 @@ from flask import Blueprint, request
 
 from ckanext.mlops.logic.schema.links import RELATIONS
 from ckanext.mlops.tracking import servers as mlflow_servers
+from ckanext.mlops.views.datasets import show
 from ckanext.mlops.views.run_columns import number
 
 #: What the last step offers → what the step before it chooses.
@@ -22,7 +23,7 @@ mlops_link_picker = Blueprint("mlops_link_picker", __name__)
 def index(id: str) -> str:  # noqa: A002 CKAN's routes name it so
     """The steps, for ``server``, ``kind`` (of :data:`WITHIN`), ``within`` (id or name), and ``q`` of the step."""
     try:
-        package = tk.get_action("package_show")({}, {"id": id})
+        package = show(id)
         tk.check_access("mlops_link_create", {}, {"id": package["id"]})
     except (tk.ObjectNotFound, tk.NotAuthorized):
         return tk.abort(404, tk._("Dataset not found or you have no permission to edit it"))

@@ -1,0 +1,57 @@
+"""A page asks for the same thing once: the sidebar, the dataset that it is about, the words of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+
+WHOLE_ROW = "SELECT package.id AS package_id"
+#: What a page of a dataset needs beside its actions: by id, then by name, for it and for its permission; the sidebar.
+BESIDE = 5
+
+
+@pytest.fixture
+def dataset(make_dataset: Callable[..., dict[str, Any]], people: Any) -> dict[str, Any]:
+    before = make_dataset(name="before")
+    return make_dataset(name="it", owner_org=people.organization["id"], derived_from=[{"dataset": before["id"]}])
+
+
+@pytest.mark.parametrize("tab", ["", "/lineage", "/experiments", "/versions"])
+def test_the_sidebar_is_made_once(dataset: dict[str, Any], page: Any, statements: list[str], tab: str) -> None:
+    body = page(f"/dataset/{dataset['name']}{tab}", status=200).body
+    assert len([each for each in statements if "user_following_group" in each]) == 1
+    assert len(BeautifulSoup(body, "html.parser").select("aside.secondary")) == 1
+
+
+def test_a_page_without_a_sidebar_has_none(page: Any, people: Any) -> None:
+    soup = BeautifulSoup(page("/mlflow/experiments", status=200).body, "html.parser")
+    assert not soup.select("aside.secondary")
+    assert soup.select(".wrapper.no-nav")
+
+
+def test_every_page_has_its_own_sidebar(make_dataset: Callable[..., dict[str, Any]], page: Any, people: Any) -> None:
+    for name in ("one", "two"):
+        make_dataset(name=name, tags=[{"name": f"tag-{name}"}], owner_org=people.organization["id"])
+    for name, other in (("one", "two"), ("two", "one"), ("one", "two")):
+        aside = BeautifulSoup(page(f"/dataset/?tags=tag-{name}", status=200).body, "html.parser").select_one("aside")
+        assert aside is not None
+        assert f"tag-{name}" in aside.text
+        assert f"tag-{other}" not in aside.text
+
+
+@pytest.mark.parametrize("tab", ["lineage", "lineage/impact", "experiments", "leaderboard", "versions", "similar"])
+def test_the_actions_of_a_page_share_its_dataset(
+    dataset: dict[str, Any], page: Any, statements: list[str], tab: str
+) -> None:
+    page(f"/dataset/{dataset['name']}/{tab}", status=200)
+    assert len([each for each in statements if each.startswith(WHOLE_ROW)]) <= BESIDE
+
+
+def test_words_are_those_of_the_readers_language(dataset: dict[str, Any], page: Any) -> None:
+    bodies = [page(f"{prefix}/dataset/it/lineage", status=200).body for prefix in ("", "/de", "", "/de")]
+    assert "Recorded by a person" in bodies[0]
+    assert "Recorded by a person" not in bodies[1]
+    assert bodies[2].count("Recorded by a person") == bodies[0].count("Recorded by a person")
