@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
 
 from ckan.plugins import toolkit as tk
 
 from ckanext.mlops.lineage_page.shown import starts
 
+T = TypeVar("T", bound=Mapping[str, Any])
+Words = Mapping[str, str]
 
-def roles() -> dict[str, str]:
+
+def _kept(words: Callable[[], T]) -> Callable[[], T]:
+    """Look the words up once in a language: a page asks for them in every row. Nobody may change them."""
+    known: dict[str, T] = {}
+
+    @wraps(words)
+    def in_language() -> T:
+        language = str(tk.h.lang())
+        if language not in known:
+            known[language] = words()
+        return known[language]
+
+    return in_language
+
+
+@_kept
+def roles() -> Words:
     """What a node is, in the order of the legend."""
     return {
         "source": tk._("Outside source"),
@@ -29,12 +48,14 @@ def roles() -> dict[str, str]:
     }
 
 
-def levels() -> dict[str, str]:
+@_kept
+def levels() -> Words:
     """What the nodes of a graph are."""
     return {"datasets": tk._("Datasets"), "steps": tk._("Steps"), "files": tk._("Files")}
 
 
-def directions() -> dict[str, str]:
+@_kept
+def directions() -> Words:
     """Which side of the focus is shown."""
     return {
         "both": tk._("both sides"),
@@ -43,12 +64,14 @@ def directions() -> dict[str, str]:
     }
 
 
-def origins() -> dict[str, str]:
+@_kept
+def origins() -> Words:
     """How a connection came to be known."""
     return {"harvested": tk._("harvested"), "inferred": tk._("inferred"), "asserted": tk._("asserted")}
 
 
-def origin_hints() -> dict[str, str]:
+@_kept
+def origin_hints() -> Words:
     """The same in a sentence."""
     return {
         "harvested": tk._("The repository says so"),
@@ -57,7 +80,8 @@ def origin_hints() -> dict[str, str]:
     }
 
 
-def relations() -> dict[str, str]:
+@_kept
+def relations() -> Words:
     """What a run did with data."""
     return {
         "trained_on": tk._("trained on it"),
@@ -67,7 +91,8 @@ def relations() -> dict[str, str]:
     }
 
 
-def changes() -> dict[str, str]:
+@_kept
+def changes() -> Words:
     """What happened to a node or connection between two revisions."""
     return {
         "added": tk._("added"),
@@ -77,7 +102,8 @@ def changes() -> dict[str, str]:
     }
 
 
-def kinds_of_change() -> dict[str, str]:
+@_kept
+def kinds_of_change() -> Words:
     """What of a node changed between two revisions."""
     return {
         "command": tk._("Command"),
@@ -89,7 +115,8 @@ def kinds_of_change() -> dict[str, str]:
     }
 
 
-def ref_kinds() -> dict[str, str]:
+@_kept
+def ref_kinds() -> Words:
     """Kinds of refs, as groups of a list."""
     return {
         "tag": tk._("Tags"),
@@ -99,9 +126,10 @@ def ref_kinds() -> dict[str, str]:
     }
 
 
-def evidence(edge: Mapping[str, Any]) -> str:
-    """Why a connection is believed."""
-    words = {
+@_kept
+def evidences() -> Words:
+    """Why a connection is believed, by the kind of its evidence."""
+    return {
         "locked": tk._("Recorded in the repository, same content"),
         "declared": tk._("Named as an input in the repository"),
         "import": tk._("Imported from another repository"),
@@ -115,13 +143,22 @@ def evidence(edge: Mapping[str, Any]) -> str:
         "hash": tk._("The run names the content"),
         "commit": tk._("The run was started at this commit"),
     }
-    origin_words = {
+
+
+@_kept
+def recorded() -> Words:
+    """The same where only its origin is known."""
+    return {
         "harvested": tk._("Recorded in the repository"),
         "inferred": tk._("Concluded from equal content"),
         "asserted": tk._("Recorded by a person"),
     }
+
+
+def evidence(edge: Mapping[str, Any]) -> str:
+    """Why a connection is believed."""
     kind = str((edge.get("evidence") or {}).get("kind"))
-    return str(words.get(kind) or origin_words.get(edge["origin"], edge["origin"]))
+    return str(evidences().get(kind) or recorded().get(edge["origin"], edge["origin"]))
 
 
 def plain(value: Any) -> str:
@@ -178,7 +215,8 @@ def _number(kind: str, n: int) -> str:
     return str(forms[kind].format(n=n))
 
 
-def for_script() -> dict[str, Any]:
+@_kept
+def for_script() -> Mapping[str, Any]:
     """What the drawn graph says."""
     return {
         "roles": roles(),
