@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from ckan.plugins import toolkit as tk
 from flask import Blueprint, Response, request
 
 from ckanext.mlops.core.sheets import csv_text, markdown_text
 from ckanext.mlops.logic import charts
-from ckanext.mlops.logic.metrics_table import as_text, number_of, shades
+from ckanext.mlops.logic.metrics_table import ANY_FILE, as_text, number_of, shades
 
 FORMATS = {"csv": "text/csv", "md": "text/markdown", "json": "application/json"}
 MAX_AXES = 8
+MAX_SHOWN = 60
 mlops_metrics = Blueprint("mlops_metrics", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value as the page shows it, None for none: then ``why``. ``shade`` is 1 to 5, or 0 for no colour."""
+
+    text: str | None = None
+    delta: str = ""
+    shade: int = 0
+    why: str = ""
 
 
 @mlops_metrics.route("/repository/<id>/metrics", endpoint="index")
@@ -50,11 +64,11 @@ def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
             "revisions": sorted({row["revision"]["name"] for row in found["rows"]} | {options["baseline"]} - {""}),
             "kept": [pair for pair in request.args.items(multi=True) if pair[0] not in ("x", "y", "over")],
             "table": found,
-            "shades": shades(found),
+            "cells": _cells(found),
             "options": options,
             "choices": found["choices"],
             "error": error,
-            "link": lambda **changes: _link(id, changes),
+            "link": _linker(id),
         },
     )
 
@@ -94,12 +108,42 @@ def _charts(found: dict[str, Any], y: str, x: str, over: str) -> dict[str, Any]:
     }
 
 
-def _link(repository: str, changes: dict[str, Any]) -> str:
-    """This page with parts of its query changed; an empty value takes a part away."""
-    query: dict[str, Any] = request.args.to_dict(flat=False) | changes
-    return str(
-        tk.url_for("mlops_metrics.index", id=repository, **{key: value for key, value in query.items() if value})
-    )
+def _cells(found: dict[str, Any]) -> list[list[Cell]]:
+    """The cells of each row, in the order of the columns: there may be thousands."""
+    shaded = shades(found)
+    columns = [(column["id"], column["file"], column["kind"] == "metric") for column in found["columns"]]
+    rows = []
+    for index, row in enumerate(found["rows"]):
+        values, deltas, absent = row["values"], row["deltas"], row["absent"]
+        anywhere = next(iter(absent.values()), "")
+        cells = []
+        for key, file, is_metric in columns:
+            value = values.get(key)
+            if value is None:
+                cells.append(Cell(why=absent.get(file) or (anywhere if file == ANY_FILE and is_metric else "")))
+                continue
+            delta = deltas.get(key)
+            shade = shaded[key].get(index, 0) if key in shaded else 0
+            cells.append(Cell(_text(value), f"{delta:+.4g}" if delta else "", shade))
+        rows.append(cells)
+    return rows
+
+
+def _text(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def _linker(repository: str) -> Callable[..., str]:
+    """What gives this page's address with parts of its query changed; an empty value takes a part away."""
+    page = str(tk.url_for("mlops_metrics.index", id=repository))
+    query = request.args.to_dict(flat=False)
+
+    def link(**changes: str) -> str:
+        changed = {key: value for key, value in {**query, **changes}.items() if value}
+        return f"{page}?{urlencode(changed, doseq=True)}" if changed else page
+
+    return link
 
 
 def _file(found: dict[str, Any], form: str) -> Response:
