@@ -104,6 +104,12 @@ def test_what_a_remote_has_is_read_where_the_operator_says_how(slug: str, plotte
     assert [row["acc"] for row in chart["rows"]] == [0.3]
 
 
+def test_the_page_looks_the_repository_up_once(slug: str, page: Any, statements: list[str]) -> None:
+    page(f"/repository/{slug}/plots", status=200)
+    assert len([each for each in statements if "FROM mlops_revision" in each]) == 1
+    assert len([each for each in statements if "FROM package" in each]) <= 3
+
+
 def test_pictures_stand_side_by_side(slug: str, page: Any) -> None:
     png, svg = show(slug, "pictures", "v2", "v3")["images"]
     assert [each["revision"] for each in png["revisions"]] == ["v2", "v3"]

@@ -39,6 +39,7 @@ MAX_STORED = 100
 MAX_IMAGE = 16_000_000
 _PRIVATE = "private"
 _ON_REQUEST = "on-request"
+_KEPT = "mlops_plots"
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,14 @@ class Plots:
 
     :param revisions: by name; a branch hides a tag of its name
     :param whole: nothing of the repository is hidden from the reader
+    :param packages: rows of its datasets: while they are held, a check of each finds it in the session
     """
 
     context: Context
     seen: repositories.Seen
     revisions: dict[str, Revision]
     whole: bool
+    packages: Sequence[model.Package] = ()
     _outs: dict[str, list[tuple[str, dict[str, Any]]]] | None = None
     _allowed: dict[str, bool] = field(default_factory=dict)
 
@@ -205,17 +208,24 @@ class Plots:
 
 
 def of_repository(context: Context, repository_id: str) -> Plots:
-    """The plots of a repository.
+    """The plots of a repository. A page that shows several gives one context for all: they are looked up once.
 
     :raises ckan.logic.NotFound: there is none of that id, or the reader may see nothing of it
     """
+    kept: Plots | None = context.get(_KEPT)  # type: ignore[assignment]
+    if kept is not None and kept.seen.id == repository_id:
+        return kept
     seen = repositories.show(context, repository_id)
     session: Session = model.Session()
     found: dict[str, Revision] = {}
     for revision in revisions.of_repository(session, repository_id):
         if revision.plots:
             found.setdefault(revision.name, revision)
-    return Plots(context, seen, found, not seen.hidden and seen.count == len(seen.datasets))
+    ids = texts(each["id"] for each in seen.datasets)
+    packages = session.scalars(sa.select(model.Package).where(model.Package.id == sa.any_(ids))).all()
+    plots = Plots(same_user(context), seen, found, not seen.hidden and seen.count == len(seen.datasets), packages)
+    context[_KEPT] = plots  # type: ignore[literal-required]
+    return plots
 
 
 def plots_of(revision: Revision) -> list[Plot]:

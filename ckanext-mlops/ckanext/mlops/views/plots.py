@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ckan.plugins import toolkit as tk
+from ckan.types import Context
 from flask import Blueprint, Response, request
 
 from ckanext.mlops.core.plot_charts import filled
@@ -30,8 +31,9 @@ mlops_plots = Blueprint("mlops_plots", __name__)
 @mlops_plots.route("/repository/<id>/plots", endpoint="index")
 def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
     """The page: all plots, or ``plot`` of the query, at the revisions ``rev``; ``format`` csv or json for files."""
+    context: Context = {}  # one for all: what the repository has is looked up once
     try:
-        found = tk.get_action("mlops_plot_list")({}, {"id": id})
+        found = tk.get_action("mlops_plot_list")(context, {"id": id})
     except tk.ObjectNotFound:
         return tk.abort(404, tk._("Repository not found"))
     known = {each["name"]: each for each in found["revisions"]}
@@ -44,7 +46,7 @@ def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
     page = min(max(1, request.args.get("page", 1, int)), MAX_PAGE)
     form = request.args.get("format", "")
     here = names if form == "json" else names[(page - 1) * PER_PAGE : page * PER_PAGE]
-    shown = [_show(id, each, chosen) for each in here]
+    shown = [_show(context, id, each, chosen) for each in here]
     if form in FORMATS:
         return _file(found["repository"]["id"], form, shown)
     return str(
@@ -125,8 +127,9 @@ def _newest(revisions: list[dict[str, Any]]) -> list[str]:
     return list(commits.values())[:CHOSEN]
 
 
-def _show(repository: str, name: str, chosen: list[str]) -> dict[str, Any]:
-    found: dict[str, Any] = tk.get_action("mlops_plot_show")({}, {"id": repository, "plot": name, "revisions": chosen})
+def _show(context: Context, repository: str, name: str, chosen: list[str]) -> dict[str, Any]:
+    asked = {"id": repository, "plot": name, "revisions": chosen}
+    found: dict[str, Any] = tk.get_action("mlops_plot_show")(context, asked)
     return found
 
 
