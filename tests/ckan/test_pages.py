@@ -157,3 +157,9 @@ def test_the_harvest_source_page_has_no_tabs(people, page, api):
     )
     body = page("/harvest/source", people.sysadmin, status=200).body
     assert "/dataset/source/versions" not in body
+
+
+@pytest.mark.parametrize("version", ["%00", "none", "%25", "0" * 5000])
+def test_a_version_that_does_not_exist_is_no_error_of_the_resource_page(titanic, page, version):
+    resource = titanic["resources"][0]
+    page(f"/dataset/titanic/resource/{resource['id']}?version={version}", status=200)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import quote_plus
 
@@ -18,7 +19,7 @@ from markupsafe import Markup
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
 from ckanext.mlops.harvesting import source_form
-from ckanext.mlops.logic import dependents
+from ckanext.mlops.logic import dependents, files
 from ckanext.mlops.logic.holders import holders
 from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.schema.harvest import HAPPENED
@@ -265,10 +266,21 @@ def mlops_prepare_cards(packages: Sequence[Mapping[str, Any]]) -> None:
     prepared |= cards(model.Session(), [each for each in packages if each.get("id") and each["id"] not in prepared])
 
 
-def mlops_card(package: Mapping[str, Any]) -> Card | None:
-    """What a dataset of a list tells at a glance; None for one that no list prepared."""
+def mlops_card(package: Mapping[str, Any]) -> Markup:
+    """What a dataset of a list tells at a glance; nothing where no list prepared it, or there is nothing of ours."""
     prepared: dict[str, Card] = tk.g.get("mlops_cards", {})
-    return prepared.get(str(package.get("id")))
+    card = prepared.get(str(package.get("id")))
+    if card is None or not (card.repository or card.versions or card.used_by or card.runs):
+        return Markup()
+    age = str(tk.h.time_ago_from_timestamp(card.newest)) if card.newest else ""
+    render = _card.__wrapped__ if tk.config["debug"] else _card
+    return render(str(tk.h.lang()), card, age)
+
+
+@lru_cache(maxsize=5000)
+def _card(_language: str, card: Card, age: str) -> Markup:
+    """A card depends on nothing else: many pages show the same ones."""
+    return Markup(tk.render_snippet("mlops/snippets/card.html", {"card": card, "age": age}))  # noqa: S704 our own
 
 
 def mlops_sort_options(sorting: list[tuple[str, str]], query: str | None) -> list[tuple[str, str]]:
@@ -325,10 +337,11 @@ def mlops_other_items(resource: Mapping[str, Any], schema: Mapping[str, Any] | N
 
 def mlops_profile(package: Mapping[str, Any], path: str, version: str = "") -> dict[str, Any] | None:
     """What is known of a file's content, with the ``url`` that gives it; None when the reader may not know."""
+    if not tk.h.check_access("mlops_profile_show", {"id": package["id"]}):
+        return None
     try:
-        values = {"id": package["id"], "path": path, "version": version}
-        found: dict[str, Any] = tk.get_action("mlops_profile_show")({}, values)
-    except (tk.ObjectNotFound, tk.NotAuthorized, tk.ValidationError):
+        found = files.content(_context(), package, version, path)
+    except tk.ObjectNotFound:
         return None
     resource = next((each for each in package.get("resources", ()) if each.get("dvc_path") == path), None)
     if resource is not None:

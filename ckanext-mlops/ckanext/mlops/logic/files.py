@@ -15,7 +15,7 @@ from ckan.types import Context
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.logic.versions import chain
-from ckanext.mlops.model import Version
+from ckanext.mlops.model import Version, contents
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
@@ -24,7 +24,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 class At:
     """A dataset at a version; ``version`` is None for a dataset that no repository versions."""
 
-    package: dict[str, Any]
+    package: Mapping[str, Any]
     version: Version | None
 
     @property
@@ -62,7 +62,7 @@ class At:
         return str(self.version.commit if self.version is not None else self.package.get("dvc_commit") or "")
 
 
-def at(context: Context, package: dict[str, Any], wanted: str = "") -> At:
+def at(context: Context, package: Mapping[str, Any], wanted: str = "") -> At:
     """The dataset at the version that ``wanted`` names: an id, a branch, tag or commit; without it, the current one.
 
     :param package: as the reader's ``package_show`` gives it
@@ -72,6 +72,8 @@ def at(context: Context, package: dict[str, Any], wanted: str = "") -> At:
     row = model.Package.get(package["id"])
     if row is None:
         raise tk.ObjectNotFound(tk._("Dataset not found"))
+    if "\0" in wanted:  # no text of PostgreSQL, and the name of nothing
+        raise tk.ObjectNotFound(tk._("Version not found"))
     packages = chain(context, row).ids if wanted else [row.id]
     query = sa.select(Version).where(Version.package_id.in_(packages))
     query = query.order_by(Version.position.desc()).limit(1).execution_options(populate_existing=True)
@@ -94,6 +96,27 @@ def at(context: Context, package: dict[str, Any], wanted: str = "") -> At:
         if found is not None:
             return At(package, found)
     raise tk.ObjectNotFound(tk._("Version not found"))
+
+
+def content(context: Context, package: Mapping[str, Any], version: str, path: str) -> dict[str, Any]:
+    """What is known of a file's content at a version: as ``mlops_profile_show`` gives it, without its difference.
+
+    :raises ckan.logic.NotFound: there is no such version, or no such file in it
+    """
+    there = at(context, package, version)
+    out = there.out(path)
+    if out is None or there.version is None:
+        raise tk.ObjectNotFound(tk._("This version has no such file"))
+    key = (path, contents.key(out))
+    # A step that goes on from another dataset has its older contents there.
+    row = contents.rows(there.version.package_id, [key]).get(key)
+    return {
+        "path": path,
+        "hash": key[1],
+        "state": row.state if row and row.checked else None,
+        "checked": f"{row.checked:%Y-%m-%dT%H:%M:%SZ}" if row and row.checked else None,
+        "profile": row.profile if row else None,
+    }
 
 
 def file_dicts(there: At) -> list[dict[str, Any]]:

@@ -75,11 +75,15 @@ def _tables(package_id: sa.ColumnElement[str], told: Mapping[str, Mapping[str, A
         for each in package.get("resources") or ()
         if isinstance(each, dict) and each.get("hash")
     ]
+    columns = (sa.literal([each[number] for each in files], sa.ARRAY(sa.UnicodeText)) for number in range(3))
+    now = sa.func.unnest(*columns).table_valued("package_id", "path", "hash").render_derived(name="now")
     rows = Content.profile["rows"].as_integer()
     complete = sa.func.coalesce(Content.profile["complete"].as_boolean(), sa.false())
     return sa.select(sa.func.sum(rows).label("rows"), sa.func.bool_and(complete).label("all_rows")).where(
         Content.package_id == package_id,
-        sa.tuple_(Content.package_id, Content.path, Content.hash).in_(files),
+        sa.tuple_(Content.package_id, Content.path, Content.hash).in_(
+            sa.select(now.c.package_id, now.c.path, now.c.hash)
+        ),
         Content.profile["kind"].astext == "table",
         rows.is_not(None),
     )

@@ -15,7 +15,6 @@ from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import registration as registration_schema
 from ckanext.mlops.logic.schema import transfer as transfer_schema
-from ckanext.mlops.model import contents
 from ckanext.mlops.transfers import looking, profiles
 
 
@@ -64,10 +63,10 @@ def mlops_profile_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """
     tk.check_access("mlops_profile_show", context, data_dict)
     package = package_dict(context, data_dict["id"])
-    here = _one(context, package, data_dict["version"], data_dict["path"])
+    here = files.content(context, package, data_dict["version"], data_dict["path"])
     difference = None
     if data_dict["against"]:
-        there = _one(context, package, data_dict["against"], data_dict["path"])
+        there = files.content(context, package, data_dict["against"], data_dict["path"])
         if here["profile"] and there["profile"]:
             difference = profiles.difference(there["profile"], here["profile"])
     return here | {"difference": difference}
@@ -96,20 +95,3 @@ def mlops_content_find(context: Context, data_dict: DataDict) -> dict[str, Any]:
     left_out = model.Package.get(data_dict["without"]) if data_dict["without"] else None
     without = [left_out.id] if left_out is not None else []
     return {"results": holders(Reader(context), data_dict["hash"], without=without)}
-
-
-def _one(context: Context, package: dict[str, Any], version: str, path: str) -> dict[str, Any]:
-    there = files.at(context, package, version)
-    out = there.out(path)
-    if out is None or there.version is None:
-        raise tk.ObjectNotFound(tk._("This version has no such file"))
-    key = (path, contents.key(out))
-    # A step that goes on from another dataset has its older contents there.
-    row = contents.rows(there.version.package_id, [key]).get(key)
-    return {
-        "path": path,
-        "hash": key[1],
-        "state": row.state if row and row.checked else None,
-        "checked": f"{row.checked:%Y-%m-%dT%H:%M:%SZ}" if row and row.checked else None,
-        "profile": row.profile if row else None,
-    }
