@@ -19,8 +19,18 @@ from ckan.config.middleware import make_app
 STAGES = 10
 _MARK = "a000000a"
 _BATCH = 100
+_URL = f"https://example.org/lab/{_MARK}.git"
 _TABLES = ("package", "resource", "package_tag", "member")
-_OURS = ("mlops_version", "mlops_edge", "mlops_content")
+_OURS = (
+    "mlops_version",
+    "mlops_edge",
+    "mlops_content",
+    "mlops_revision",
+    "harvest_source",
+    "harvest_job",
+    "harvest_object",
+)
+_AUTHOR = {"commit": "c" * 40, "author": "Ada", "message": "x"}
 
 
 def main(ini: str, repositories: int, *, own: bool) -> None:
@@ -81,13 +91,13 @@ def _package(stage: int, *, own: bool) -> dict[str, Any]:
     if own:
         package |= {
             "type": "dataset",
-            "dvc_repository": f"https://example.org/lab/{_MARK}.git",
+            "dvc_repository": _URL,
             "dvc_stage": f"step-{stage}",
             "dvc_commit": "c" * 40,
             "dvc_command": "python x.py",
         }
         for number, each in enumerate(files):
-            each |= {"dvc_path": f"data/{number}.csv", "dvc_kind": "data"}
+            each |= {"dvc_path": _path(stage, number), "dvc_kind": "data"}
     return dict(tk.get_action("package_create")(_context(), package))
 
 
@@ -104,7 +114,7 @@ def _hash(name: str, number: int) -> str:
 
 
 def _facts(packages: list[dict[str, Any]]) -> None:
-    """Versions with 20 metrics and 10 params, edges, and columns of one table each."""
+    """Versions with 20 metrics and 10 params, edges, columns of one table each, and what a harvest leaves."""
     from ckan import model
 
     from ckanext.mlops.model import versions
@@ -112,50 +122,114 @@ def _facts(packages: list[dict[str, Any]]) -> None:
     from ckanext.mlops.model.transfers import Content
 
     session = model.Session()
+    revisions = [
+        {"kind": "branch" if number == 4 else "tag", "name": "main" if number == 4 else f"v{number}"}
+        for number in range(5)
+    ]
     for stage, package in enumerate(packages):
-        name, rows = package["name"], []
-        outs = [{"path": f"data/{each}.csv", "size": 1000, "hash": _hash(name, each)} for each in range(3)]
-        for number in range(5):
-            last = number == 4
-            metrics = {f"accuracy_{each}": _random() for each in range(20)}
-            facts = {
-                "address": f"dvc.yaml:step-{stage}",
-                "cmd": "python x.py",
-                "outs": outs,
-                "metrics": [{"path": "m.json", "values": metrics}],
-                "params": [{"file": "params.yaml", "key": f"train.p{each}", "value": each} for each in range(10)],
+        rows = [
+            {
+                **_AUTHOR,
+                "id": f"{_MARK}-v{stage}-{number}",
+                "digest": f"d{number}",
+                "committed": f"202{number}-01-01T00:00:00Z",
+                "refs": [revision | {"commit": _AUTHOR["commit"]}],
+                "facts": _stage(package["name"], stage),
+                "current": revision["kind"] == "branch",
+                "position": number,
             }
-            rows.append(
-                {
-                    "id": f"{_MARK}-v{stage}-{number}",
-                    "digest": f"d{number}",
-                    "commit": "c" * 40,
-                    "committed": f"202{number}-01-01T00:00:00Z",
-                    "author": "Ada",
-                    "message": "x",
-                    "refs": [{"name": "main" if last else f"v{number}", "kind": "branch" if last else "tag",
-                              "commit": "c" * 40}],
-                    "facts": facts,
-                    "current": last,
-                    "position": number,
-                }
-            )  # fmt: skip
+            for number, revision in enumerate(revisions)
+        ]
         versions.store(session, package["id"], rows)
         columns = [{"name": f"column_{each}"} for each in range(stage, stage + 12)]
         profile = {"kind": "table", "rows": 891, "complete": True, "columns": columns}
-        session.add(Content(package_id=package["id"], path="data/1.csv", hash=_hash(name, 1), profile=profile))
-        for up in {max(stage - 1, 0), max(stage - 3, 0)} - {stage}:
+        hashed = _hash(package["name"], 1)
+        session.add(Content(package_id=package["id"], path=_path(stage, 1), hash=hashed, profile=profile))
+        for up in _inputs(stage):
             session.add(
                 Edge(
                     id=f"{_MARK}-e{stage}-{up}",
                     downstream_dataset=package["id"],
                     upstream_dataset=_id(1000 + up),
-                    path="data/1.csv",
+                    path=_path(up, 1),
                     origin="harvested",
                     version_id=f"{_MARK}-v{stage}-4",
                 )
             )
+    _harvested(session, packages, revisions)
     session.commit()
+
+
+def _inputs(stage: int) -> list[int]:
+    """The stages that one reads."""
+    return sorted({max(stage - 1, 0), max(stage - 3, 0)} - {stage})
+
+
+def _path(stage: int, file: int) -> str:
+    return f"data/{stage}/{file}.csv"
+
+
+def _stage(name: str, stage: int) -> dict[str, Any]:
+    """The facts of a version, as a harvest stores them."""
+    from ckanext.mlops.core.records import Dependency, Metric, Output, Param, Stage, to_dict
+
+    def held(number: int, file: int) -> dict[str, Any]:
+        content = _hash(name.replace(f"-s{stage}", f"-s{number}"), file)
+        return {"path": _path(number, file), "hash": content, "algorithm": "md5", "size": 1000 + file}
+
+    metrics = {f"accuracy_{each}": _random() for each in range(20)}
+    return to_dict(
+        Stage(
+            f"step-{stage}",
+            "dvc.yaml",
+            f"step-{stage}",
+            command="python x.py",
+            deps=tuple(Dependency(**held(up, 1)) for up in _inputs(stage)),
+            outs=tuple(Output(**held(stage, each)) for each in range(3)),
+            params=tuple(Param("params.yaml", f"train.p{each}", each) for each in range(10)),
+            metrics=(Metric(f"metrics/{stage}.json", "in-git", metrics),),
+        )
+    )
+
+
+def _harvested(session: Any, packages: list[dict[str, Any]], shown: list[dict[str, str]]) -> None:
+    """A source with a finished job: its revisions, and the objects that the datasets come from."""
+    from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestSource
+
+    from ckanext.mlops.core import naming
+    from ckanext.mlops.model import revisions
+
+    source = HarvestSource(id=_id(2000), url=_URL, title=f"Titanic {_MARK}", type="dvc", config="{}")
+    job = HarvestJob(id=_id(2001), source=source, status="Finished")
+    for stage, package in enumerate(packages):
+        session.add(
+            HarvestObject(
+                id=_id(2100 + stage),
+                guid=f"{naming.repository_key(_URL)}#step-{stage}",
+                current=True,
+                state="COMPLETE",
+                report_status="added",
+                job=job,
+                source=source,
+                package_id=package["id"],
+                content=json.dumps(package),
+            )
+        )
+    files = tuple(_path(stage, 1) for stage in range(len(packages)))
+    rows = [
+        {
+            **_AUTHOR,
+            **revision,
+            "committed": f"202{number}-01-01T00:00:00Z",
+            "note": "",
+            "position": number,
+            "metrics": {},
+            "params": {"params.yaml": {f"train.p{each}": each for each in range(10)}},
+            "plots": [{"name": file, "files": [file], "options": {"x": "column_1", "y": "column_2"}} for file in files],
+        }
+        for number, revision in enumerate(shown)
+    ]
+    revisions.store(session, str(source.id), naming.repository_slug(_URL), rows)
 
 
 def _copy(packages: list[dict[str, Any]], repositories: int, *, own: bool) -> None:
@@ -174,6 +248,7 @@ def _copy(packages: list[dict[str, Any]], repositories: int, *, own: bool) -> No
         text = sa.func.to_jsonb(sa.text("t")).cast(sa.Text)
         found = connection.scalars(sa.select(text).select_from(sa.text(f"{table} t")).where(text.contains(_MARK)))
         rows[table] = f"[{','.join(found)}]"
+    solr.add([_entry(text, 0, own=own) for text in entries], commit=False)
     for first in range(1, repositories, _BATCH):
         batch = range(first, min(first + _BATCH, repositories))
         for table, text in rows.items():
@@ -182,6 +257,9 @@ def _copy(packages: list[dict[str, Any]], repositories: int, *, own: bool) -> No
                 # Their ids are CKAN's.
                 for number, copy in enumerate(copies):
                     copy["id"] = f"{copy['id']}-{first}-{number}"
+            if table == "mlops_revision":
+                for copy in copies:
+                    copy["repository"] = _slug(copy["source_id"].split("-")[0])
             connection.execute(
                 sa.text(
                     f"INSERT INTO {table} SELECT * FROM "  # noqa: S608 a name of ours
@@ -220,7 +298,6 @@ def _documents(package_id: str) -> list[dict[str, Any]]:
 def _entry(text: str, number: int, *, own: bool) -> dict[str, Any]:
     from ckan.plugins import toolkit as tk
 
-    from ckanext.mlops.core import naming
     from ckanext.mlops.search import numbers
 
     copy: dict[str, Any] = json.loads(text.replace(_MARK, f"a{number:06}a"))
@@ -230,8 +307,14 @@ def _entry(text: str, number: int, *, own: bool) -> dict[str, Any]:
         if name.startswith(numbers.PREFIX):
             copy[name] = numbers.sortable(_random())
     if own:
-        copy["mlops_repository"] = naming.repository_slug(f"https://example.org/lab/a{number:06}a.git")
+        copy["mlops_repository"] = _slug(f"a{number:06}a")
     return copy
+
+
+def _slug(repository: str) -> str:
+    from ckanext.mlops.core import naming
+
+    return naming.repository_slug(_URL.replace(_MARK, repository))
 
 
 if __name__ == "__main__":
