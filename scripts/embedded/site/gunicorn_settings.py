@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,12 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 accesslog = None
 errorlog = "-"
 forwarded_allow_ips = os.environ.get("MLOPS_PROXIES", "127.0.0.1")
+
+
+def when_ready(_server: Any) -> None:
+    """What was loaded is there for good: the garbage collector need not visit it, a tenth of a second each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

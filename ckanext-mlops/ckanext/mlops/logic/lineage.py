@@ -93,12 +93,13 @@ def graph_of(reader: Reader, graph: DatasetGraph, around: Closure) -> tuple[list
 
 def places_of(around: Closure) -> dict[str, dict[str, Any]]:
     """Where each node is, seen from the starts."""
+    before, after = around.more["upstream"], around.more["downstream"]
     return {
         key: {
             "distance": distance,
             "upstream_distance": around.upstream.get(key),
             "downstream_distance": around.downstream.get(key),
-            "more": {side: key in around.more[side] for side in SIDES["both"]},
+            "more": {"upstream": key in before, "downstream": key in after},
         }
         for key, distance in distances(around)
     }

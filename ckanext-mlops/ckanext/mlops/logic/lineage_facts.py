@@ -94,6 +94,10 @@ def nodes(
 
 
 def _brief(reader: Reader, key: str, place: dict[str, Any]) -> dict[str, Any]:
+    package = reader.packages.get(key)
+    if package is not None:  # a dataset, as nearly all nodes of a large graph are
+        name = package.name
+        return {"id": key, "kind": "dataset", "name": name, "title": package.title or name, **place}
     kind = kind_of(key)
     dataset = dataset_of(key)
     package = reader.packages.get(dataset) if dataset else None

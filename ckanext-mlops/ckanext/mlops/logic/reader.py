@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 from ckan import authz, model
@@ -13,7 +13,20 @@ from ckan.types import Context
 from ckanext.mlops.model.closure import Seen
 from ckanext.mlops.model.lineage import texts
 
-_COLUMNS = ("id", "name", "title", "type", "state", "private", "owner_org", "creator_user_id")
+_TABLE = model.package_table.c
+
+
+class Package(NamedTuple):
+    """What CKAN's own rule, and whoever names a dataset, asks of it."""
+
+    id: str
+    name: str
+    title: str | None
+    type: str
+    state: str
+    private: bool
+    owner_org: str | None
+    creator_user_id: str | None
 
 
 def labels(context: Context) -> list[str] | None:
@@ -32,8 +45,7 @@ class Reader:
     """Tells which datasets the user of ``context`` may see, many at once, by CKAN's permission labels.
 
     These decide in ``package_show`` and in the search as well, so a plugin that changes them changes all three.
-    Datasets that were looked at and may be seen stay in ``packages``: rows with ``id``, ``name``, ``title``,
-    ``private``, ``owner_org``.
+    Datasets that were looked at and may be seen stay in ``packages``: what has the fields of :class:`Package`.
     """
 
     def __init__(self, context: Context) -> None:
@@ -57,10 +69,13 @@ class Reader:
         asked = set(ids)
         fresh = asked - self.packages.keys() - self._hidden
         if fresh:
-            package = model.Package
-            what: Any = (package,) if self._whole else [getattr(package, name) for name in _COLUMNS]
-            query = sa.select(*what).where(package.id == sa.any_(texts(fresh)), package.state == "active")
-            for row in self.session.scalars(query) if self._whole else self.session.execute(query):
+            # Of the table, not of the class: thousands of rows take half the time without SQLAlchemy's object loading.
+            what: Any = (model.Package,) if self._whole else [_TABLE[name] for name in Package._fields]
+            query = sa.select(*what).where(_TABLE.id == sa.any_(texts(fresh)), _TABLE.state == "active")
+            rows: Iterable[Any] = (
+                self.session.scalars(query) if self._whole else map(Package._make, self.session.execute(query))
+            )
+            for row in rows:
                 if self._labels is None or not self._labels.isdisjoint(self._labels_of(row)):
                     self.packages[row.id] = row
                 else:

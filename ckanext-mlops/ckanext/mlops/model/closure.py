@@ -111,15 +111,16 @@ def closure(
     nodes = set(began)
     frontiers: dict[Side, list[str]] = {side: list(result.starts) for side in sides}
     known: dict[Side, set[str]] = {side: set(began) for side in sides}
-    ahead = {side: graph.levels(side, result.starts, depth, max_nodes + max_nodes // 4 + _AHEAD) for side in sides}
+    ahead = {side: graph.levels(side, result.starts, depth, max_nodes + max_nodes // 8 + _AHEAD) for side in sides}
     expected = _look_ahead(ahead.values(), look)
     for distance in range(1, depth + 1):
         for side in sides:
             found = result.upstream if side == "upstream" else result.downstream
-            seen = known[side] | result.hidden | result.absent
+            unseen = result.hidden or result.absent
+            seen = known[side] | result.hidden | result.absent if unseen else known[side]
             limit = max_nodes - len(nodes) + len(seen) + _SPARE
             cut = False
-            if distance <= len(ahead[side]) and not result.hidden and not result.absent:
+            if distance <= len(ahead[side]) and not unseen:
                 neighbours = ahead[side][distance - 1]
             else:
                 neighbours, cut = graph.neighbours(side, frontiers[side], limit) if frontiers[side] else ([], False)
@@ -177,8 +178,9 @@ def _admitted(graph: Graph, result: Closure, keys: list[str], look: Look) -> lis
 
 def distances(around: Closure) -> Iterable[tuple[str, int]]:
     """Every node with its distance from the nearest start, on whichever side."""
-    for key in around.nodes:
-        if key in around.starts:
-            yield key, 0
-        else:
-            yield key, min(side[key] for side in (around.upstream, around.downstream) if key in side)
+    nearest = dict.fromkeys(around.starts, 0)
+    for key, distance in (*around.upstream.items(), *around.downstream.items()):
+        known = nearest.get(key)
+        if known is None or distance < known:
+            nearest[key] = distance
+    yield from nearest.items()

@@ -17,6 +17,7 @@ from ckanext.mlops.model.tables import Edge
 from ckanext.mlops.model.tracking import ANY_LINK, Tracking
 
 EDGES_PER_PAIR = 20
+_MODEL_NAME = EXTERNAL + MODEL_URI
 upstream_node = sa.func.coalesce(Edge.upstream_dataset, EXTERNAL + Edge.upstream_uri)
 
 
@@ -68,24 +69,23 @@ class DatasetGraph:
         else:
             rows = self.session.execute(self._walk(side, starts, depth).limit(limit)).all()
         self.tracking.used = rows[0].used
-        levels: list[set[str]] = [set() for _ in range(depth)]
-        seen: set[str] = set()
+        levels: list[list[str]] = [[] for _ in range(depth)]
         began = set(starts)
-        for node, distance, _ in rows:
-            if distance and (node not in seen or node in began):
-                levels[distance - 1].add(node)
-            seen.add(node)
+        seen = set(began)
+        for node, distance, _ in rows:  # each once at a distance, the nearest first
+            if node not in seen or (node in began and distance):
+                levels[distance - 1].append(node)
+                seen.add(node)
         # The last level of a walk that was cut is not complete; what has runs or models goes on by other ways, too.
         complete = rows[-1].depth - 1 if len(rows) >= limit else depth
         if self.tracking.used:
             near_runs = {near for near, _ in self.tracking.of_datasets(side, seen)}
             at = [0] if near_runs & began else []
-            at += [number for number, level in enumerate(levels, 1) if level & near_runs]
+            at += [number for number, level in enumerate(levels, 1) if not near_runs.isdisjoint(level)]
             complete = min([complete, *at])
-        if any(map(_is_model, seen)):
-            named = [number for number, level in enumerate(levels) if any(map(_is_model, level))]
-            complete = min([complete, *named])
-        return [sorted(level, key=_datasets_first) for level in levels[:complete]]
+        named = (number for number, level in enumerate(levels) for key in level if key.startswith(_MODEL_NAME))
+        complete = min(complete, next(named, complete))
+        return [_datasets_first(level) for level in levels[:complete]]
 
     def _walk(self, side: Side, starts: Sequence[str], depth: int) -> sa.Select[Any]:
         far = upstream_node if side == "upstream" else Edge.downstream_dataset
@@ -158,16 +158,23 @@ class DatasetGraph:
     def pairs_between(self, nodes: Iterable[str]) -> list[tuple[str, str, str]]:
         """(upstream, downstream, origin) of the edges among datasets and outside sources, each once."""
         keys = set(nodes)
-        rows = self.session.execute(
-            sa.select(upstream_node, Edge.downstream_dataset, Edge.origin)
-            .where(
-                Edge.downstream_dataset == sa.any_(texts(key for key in keys if kind_of(key) == "dataset")), self.holds
-            )
+        # Joined: PostgreSQL plans a list of thousands of ids for longer than it reads their edges.
+        given = rows_of(key for key in keys if kind_of(key) == "dataset")
+        pairs = (
+            sa.select(upstream_node.label("upstream"), Edge.downstream_dataset.label("downstream"), Edge.origin)
+            .join_from(given, Edge, Edge.downstream_dataset == given.c.value)
+            .where(self.holds)
             .distinct()
-        ).all()
-        models = named_models(self.session, {row[0] for row in rows})
-        found = ((models.get(row[0], row[0]), row[1], row[2]) for row in rows)
-        return list(dict.fromkeys(each for each in found if each[0] in keys))
+            .subquery()
+        )
+        # Three lists of texts, not tens of thousands of rows, which Python's garbage collection would all visit.
+        columns = (sa.func.array_agg(column, type_=sa.types.NULLTYPE) for column in pairs.c)
+        upstream, downstream, origins = (each or [] for each in self.session.execute(sa.select(*columns)).one())
+        models = named_models(self.session, set(upstream))
+        if models:
+            upstream = [models.get(key, key) for key in upstream]
+        found = [each for each in zip(upstream, downstream, origins, strict=True) if each[0] in keys]
+        return list(dict.fromkeys(found)) if models else found
 
     def ends(self, nodes: Iterable[str]) -> tuple[list[str], list[str]]:
         """The nodes that are datasets, and those that links lead to."""
@@ -196,12 +203,10 @@ class DatasetGraph:
         return [row.upstream_dataset or EXTERNAL + row.upstream_uri for row in self.session.execute(pairs)]
 
 
-def _datasets_first(key: str) -> tuple[bool, str]:
-    return ":" in key, key
-
-
-def _is_model(key: str) -> bool:
-    return key.startswith(EXTERNAL + MODEL_URI)
+def _datasets_first(keys: Iterable[str]) -> list[str]:
+    order = sorted(keys)
+    others = [key for key in order if ":" in key]
+    return [key for key in order if ":" not in key] + others if others else order
 
 
 def by_kind(keys: Iterable[str]) -> dict[str, list[str]]:
@@ -221,5 +226,5 @@ def tracked(tracking: Tracking, side: Side, kinds: dict[str, list[str]]) -> list
 
 def named_models(session: Session, keys: Iterable[str]) -> dict[str, str]:
     """Those of the nodes that are outside sources which people name as models: the known model of each."""
-    uris = {key.removeprefix(EXTERNAL) for key in keys if key.startswith(EXTERNAL + MODEL_URI)}
+    uris = {key.removeprefix(EXTERNAL) for key in keys if key.startswith(_MODEL_NAME)}
     return {EXTERNAL + uri: key for uri, key in model_names.named(session, uris).items()} if uris else {}
