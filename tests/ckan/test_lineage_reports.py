@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup
 from ckan import model
+from ckan.tests import helpers
 
 from ckanext.mlops.model.lineage import store_harvested
 
@@ -47,6 +48,21 @@ def test_what_depends_on_it_in_any_order(
     assert names(read("/dataset/raw/lineage/impact?sort=-name")) == ["Model", "Clean"]
     assert names(read("/dataset/raw/lineage/impact", people.member)) == ["Clean", "Secret", "Model"]
     assert names(read("/dataset/raw/lineage/impact?kind=run")) == []
+
+
+def test_it_is_narrowed_to_an_organization(
+    chain: dict[str, Any], read: Callable[..., BeautifulSoup], people: Any, page: Callable[..., Any]
+) -> None:
+    assert read("/dataset/raw/lineage/impact").select_one("#impact-organization") is None  # there is one only
+    other = {"name": "other", "title": "Other", "owner_org": people.other["id"]}
+    other |= {"derived_from": [{"dataset": chain["clean"]["id"]}]}
+    helpers.call_action("package_create", {"user": people.sysadmin.name}, **other)
+    options = read("/dataset/raw/lineage/impact").select("#impact-organization option")
+    assert [each.get_text() for each in options] == ["everything", "Elsewhere (1)", "The Lab (2)"]
+    found = read("/dataset/raw/lineage/impact?organization=elsewhere")
+    assert names(found) == ["Other"]
+    assert found.select_one("#impact-organization option[selected]")["value"] == "elsewhere"
+    assert "Clean" not in page("/dataset/raw/lineage/impact?organization=elsewhere&format=csv").body
 
 
 def test_as_a_file(chain: dict[str, Any], page: Callable[..., Any]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 from ckan import model
 
 from ckanext.mlops.model import (
@@ -182,6 +183,43 @@ def test_a_dataset_lists_the_models_that_it_was_used_for(world: World, api: Any,
     ]
     assert row["aliases"] == ["champion"]
     assert "champion" in page("/dataset/passengers/lineage/impact").body
+
+
+@pytest.mark.parametrize("role", ["anonymous", "member"])
+def test_rows_of_what_depends_on_it_lead_to_the_models(
+    world: World, page: Any, people: Any, make_dataset: Any, role: str
+) -> None:
+    """A model that is tied to hidden datasets only is no row, and what is a row leads to a page of theirs."""
+    person = getattr(people, role)
+    secret = make_dataset(name="secret-data", private=True, derived_from=[{"dataset": "passengers"}])["id"]
+    world.link(secret, "run", "r2")
+    world.link(world.passengers, "run", "r1")
+    table = BeautifulSoup(page("/dataset/passengers/lineage/impact", person).body, "html.parser").table
+    links = {each.get_text(): each["href"] for each in table.select("a[href^='/mlflow/']")}
+    shown = ["churn 1", "churn 2"] if role == "member" else ["churn 1"]
+    assert links == dict.fromkeys(shown, "/mlflow/lab/models/churn")
+    assert page("/mlflow/lab/models/churn", person).status_code == 200
+
+
+def test_models_of_a_dataset_that_depends_on_it_are_links(world: World, page: Any, make_dataset: Any) -> None:
+    world.link(make_dataset(name="table", derived_from=[{"dataset": "passengers"}])["id"], "run", "r2")
+    rows = BeautifulSoup(page("/dataset/passengers/lineage/impact").body, "html.parser").select("tbody tr")
+    [link] = next(row for row in rows if row.find("a", string="table")).select("td:last-child a")
+    assert (link["href"], link.get_text()) == ("/mlflow/lab/models/churn", "churn 2")
+    assert page(link["href"]).status_code == 200
+
+
+def test_the_page_of_a_model_is_there_for_who_sees_what_its_logged_model_used(world: World, page: Any) -> None:
+    """A version need not know its run: who is told of it by the model that was logged can open it."""
+    version = {"version": "3", "number": 3, "run_id": None, "model_id": "m-9", "aliases": []}
+    world.session.add(RegisteredModel(server="lab", name="alone", facts={}))
+    world.session.add(ModelVersion(server="lab", name="alone", **version))
+    world.session.add(LoggedModel(server="lab", model_id="m-9", experiment_id="7", name="net 9", facts={}))
+    world.link(world.passengers, "logged_model", "m-9")
+    assert "/mlflow/lab/models/alone" in page("/dataset/passengers/lineage/impact").body
+    shown = page("/mlflow/lab/models/alone")
+    assert shown.status_code == 200
+    assert "Passengers" in shown.body
 
 
 def test_the_page_names_the_models_and_leads_to_them(world: World, page: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -40,11 +41,12 @@ def answer(
     reader = Reader(context)
     graph = DatasetGraph(reader.session)
     around = walk(reader, graph, focus, depth=depth)
-    rows = [
+    reached = [
         (distance, key)
         for key, distance in around.downstream.items()
-        if key not in around.starts and (not kind or _KINDS[kind_of(key)] == kind) and _of(reader, key, organization)
+        if key not in around.starts and (not kind or _KINDS[kind_of(key)] == kind)
     ]
+    rows = [row for row in reached if not organization or _organization(reader, row[1]) == organization]
     rows.sort(key=lambda row: (row[0], kind_of(row[1]), _title(reader, row[1]).casefold(), row[1]))
     page = [key for _, key in rows[offset : offset + limit]]
     results = _results(reader, graph, around, page)
@@ -54,6 +56,7 @@ def answer(
     found = {
         "count": len(rows),
         "degrees": degrees,
+        "organizations": _organizations(reader, (key for _, key in reached)),
         "results": results,
         "hidden": len(around.hidden),
         "absent": len(around.absent),
@@ -72,9 +75,20 @@ def walk(reader: Reader, graph: DatasetGraph, focus: Focus, *, depth: int = MAX_
     return closure(graph, focus.starts(None), sides=("downstream",), depth=depth, max_nodes=MAX_NODES, look=reader.look)
 
 
-def _of(reader: Reader, key: str, organization: str) -> bool:
+def _organization(reader: Reader, key: str) -> str:
     package = reader.packages.get(dataset_of(key) or "")
-    return not organization or (package is not None and package.owner_org == organization)
+    return str(package.owner_org or "") if package is not None else ""
+
+
+def _organizations(reader: Reader, keys: Iterable[str]) -> list[dict[str, Any]]:
+    """Whose the datasets are, with how many, by title."""
+    counts = Counter(_organization(reader, key) for key in keys)
+    group = model.Group
+    found = reader.session.execute(
+        sa.select(group.id, group.name, group.title).where(group.id == sa.any_(texts(counts)))
+    )
+    rows = [{"name": row.name, "title": row.title or row.name, "count": counts[row.id]} for row in found]
+    return sorted(rows, key=lambda row: (row["title"].casefold(), row["name"]))
 
 
 def _title(reader: Reader, key: str) -> str:
@@ -97,6 +111,8 @@ def _results(reader: Reader, graph: DatasetGraph, around: Closure, page: list[st
                 **{name: node[name] for name in ("id", "kind", "name", "title", "distance", "role", "url")},
                 "owner": owners.get(key, ""),
                 "organization": node.get("organization", ""),
+                "server": node.get("server", ""),
+                "model": _registered(node),
                 "models": own,
                 "aliases": sorted(set(aliases)),
             }
@@ -144,8 +160,14 @@ def _model(told: facts.Tracked, key: str) -> dict[str, Any]:
         "server": parts(key)[0],
         "name": node.get("model") or node["title"],
         "version": node.get("model_version", ""),
+        "model": _registered(node),
         "aliases": node["aliases"],
     }
+
+
+def _registered(node: dict[str, Any]) -> str:
+    """The registered model that a node is, or is a version of, as far as the reader is told of it."""
+    return str(node.get("model") or "") if node.get("known") else ""
 
 
 def _cell(row: dict[str, Any], column: str) -> Any:

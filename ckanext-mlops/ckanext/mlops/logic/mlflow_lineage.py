@@ -13,7 +13,16 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.logic.mlflow_dictize import Servers, experiment_dict, iso, model_dict, model_version_dict, run_dict
 from ckanext.mlops.logic.reader import Reader
-from ckanext.mlops.model import Link, Run, Version, link_targets, links, mlflow_models, run_links
+from ckanext.mlops.model import (
+    Link,
+    ModelVersion,
+    Run,
+    Version,
+    link_targets,
+    links,
+    mlflow_models,
+    run_links,
+)
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.lineage import texts
 from ckanext.mlops.model.tables import utc_now
@@ -131,7 +140,7 @@ def registered_model(context: Context, server: str, name: str) -> dict[str, Any]
     keys = [(server, row.run_id) for row in versions if row.run_id]
     ties = run_links.of_runs(session, keys)
     of_model = run_links.of_models(session, [(server, name)]).get((server, name), [])
-    of_version = _version_links(session, server, name)
+    of_version = _version_links(session, server, name, versions)
     every = [link for found in (*ties.values(), *of_version.values(), of_model) for link in found]
     seen = _Seen(context, {link.package_id for link in every})
     if not seen.visible and not seen.all:
@@ -262,13 +271,22 @@ def _versions(session: Session, ids: Collection[str]) -> dict[str, Version]:
     return {row.id: row for row in session.scalars(query)} if ids else {}
 
 
-def _version_links(session: Session, server: str, name: str) -> dict[str, list[Link]]:
+def _version_links(session: Session, server: str, name: str, versions: Iterable[ModelVersion]) -> dict[str, list[Link]]:
+    """Version → the links to itself, and to the logged model that it is."""
     query = sa.select(Link).where(
         Link.server == server, Link.kind == "model_version", Link.target.startswith(f"{name}/", autoescape=True)
     )
     found: dict[str, list[Link]] = {}
     for link in session.scalars(query):
         if "/" not in (version := link.target.removeprefix(f"{name}/")):
+            found.setdefault(version, []).append(link)
+    logged: dict[str, list[str]] = {}
+    for row in versions:
+        if row.model_id:
+            logged.setdefault(row.model_id, []).append(row.version)
+    own = (Link.server == server, Link.kind == "logged_model", Link.target.in_(list(logged)))
+    for link in session.scalars(sa.select(Link).where(*own)) if logged else ():
+        for version in logged[link.target]:
             found.setdefault(version, []).append(link)
     return found
 

@@ -29,9 +29,11 @@ def mlops_lineage_impact(context: Context, data_dict: DataDict) -> dict[str, Any
 
         curl 'https://portal.example/api/3/action/mlops_lineage_impact?id=titanic-raw&kind=dataset'
 
-    :returns: ``count``, ``degrees`` (how many at each distance), ``results``, nearest first (``id``, ``kind``,
-        ``name``, ``title``, ``distance``, ``role``, ``url``, ``owner``, ``organization``, ``models`` that are linked to
-        it or were made by runs which used it, their ``aliases``), ``hidden`` (how many you may not see), ``absent``,
+    :returns: ``count``, ``degrees`` (how many at each distance), ``organizations`` (whose datasets they are: ``name``,
+        ``title``, ``count``), ``results``, nearest first (``id``, ``kind``,
+        ``name``, ``title``, ``distance``, ``role``, ``url``, ``owner``, ``organization``, ``server`` and ``model`` (of
+        a registered model or its version), ``models`` that are linked to it or were made by runs which used it, their
+        ``aliases``), ``hidden`` (how many you may not see), ``absent``,
         ``truncated``.
     :rtype: dictionary
     """
