@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from ckan import model
 from ckan.lib import search
 from ckan.tests import helpers
+from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestSource
 
 from ckanext.mlops.core import naming
 from ckanext.mlops.model import versions
+from ckanext.mlops.model.tables import utc_now
 
 URL = "https://example.org/o/titanic.git"
 
@@ -70,6 +73,23 @@ def test_the_page_shows_it(world, page):
     assert "Salaries" not in body
     assert "pay" not in body.split("Repositories", 1)[1].split("</section>", 1)[0]
     assert "420x220" not in body, "no placeholder picture"
+
+
+def test_a_harvest_that_failed_is_told(world, people, api, page):
+    job = model.Session.scalars(
+        sa.select(HarvestJob)
+        .join(HarvestSource, HarvestSource.id == HarvestJob.source_id)
+        .where(HarvestSource.url == URL)
+    ).one()
+    job.status, job.finished = "Finished", utc_now()
+    model.Session.commit()
+    assert [each["status"] for each in api("mlops_overview", people.anonymous)["repositories"]] == ["finished"]
+    assert "not all was read" not in page("/", status=200).body
+    HarvestGatherError.create("password in here", job)
+    assert [each["status"] for each in api("mlops_overview", people.anonymous)["repositories"]] == ["failed"]
+    body = page("/", status=200).body
+    assert "not all was read" in body
+    assert "password" not in body
 
 
 def test_an_empty_portal_says_the_next_step(clean, people, sign_in, page):

@@ -297,3 +297,15 @@ def test_round_trip_as_json() -> None:
     again = Dataset.from_dict(json.loads(json.dumps(dataset.to_dict())))
     known = {dataset.guid: Known(dataset.digest, dataset.refs_digest)}
     assert plan([again], known, lambda guid: dataset, today="2024-01-01").counts["unchanged"] == 1
+
+
+def test_of_many_commits_a_version_keeps_the_newest() -> None:
+    commits = tuple(
+        Revision(
+            f"{number:040x}", "commit", f"{number:040x}", date=f"2024-01-01T{number // 60:02}:{number % 60:02}:00Z"
+        )
+        for number in range(1200, 0, -1)
+    )
+    refs = by_stage(Snapshot((*commits, BASELINE, MAIN), (train(),)))["train"].versions[0]["refs"]
+    assert [each["name"] for each in refs[:3]] == ["main", "baseline", f"{1200:040x}"]
+    assert [int(each["name"], 16) for each in refs[2:]] == list(range(1200, 1200 - 998, -1))

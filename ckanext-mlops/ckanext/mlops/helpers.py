@@ -299,6 +299,8 @@ def mlops_facet_links(
 ) -> list[tuple[dict[str, Any], str]]:
     """The values of a facet, each with the address that chooses it or gives it up, as CKAN's page has it."""
     items = tk.h.get_facet_items_dict(name, search_facets)
+    if name == freshness.FIELD:  # by time, not by number
+        items.sort(key=lambda item: list(freshness.RANGES).index(item["name"]))
     with_value = tk.h.add_url_param(new_params={name: _VALUE}, extras=extras, alternative_url=alternative_url)
     return [
         (

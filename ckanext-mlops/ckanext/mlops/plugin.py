@@ -95,17 +95,17 @@ class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
 
     def dataset_facets(self, facets_dict: dict[str, Any], package_type: str) -> dict[str, Any]:
         """Facets of the dataset search."""
-        return facets_dict if package_type == "harvest" else facets_dict | facets.titles()
+        return facets_dict if package_type == "harvest" else facets.with_ours(facets_dict)
 
     def organization_facets(
         self, facets_dict: dict[str, Any], organization_type: str, package_type: str | None
     ) -> dict[str, Any]:
         """Facets on an organization's page."""
-        return facets_dict | facets.titles()
+        return facets.with_ours(facets_dict)
 
     def group_facets(self, facets_dict: dict[str, Any], group_type: str, package_type: str | None) -> dict[str, Any]:
         """Facets on a group's page."""
-        return facets_dict | facets.titles()
+        return facets.with_ours(facets_dict)
 
     def info(self) -> dict[str, Any]:
         """The lineage of a file as a view of its resource."""

@@ -22,6 +22,7 @@ import pytest
 import sqlalchemy as sa
 from ckan import model
 from ckan.common import config as ckan_settings
+from ckan.lib import jobs as ckan_jobs
 from ckan.tests import helpers
 from ckanext.harvest import queue
 
@@ -275,6 +276,22 @@ def consume() -> Callable[[str], int]:
             number += 1
 
     return consume
+
+
+@pytest.fixture
+def jobs() -> Callable[..., int]:
+    """Do what a worker of `ckan jobs worker` finds in its queue; how many of those are of a title."""
+
+    def work(title: str = "Draw ") -> int:
+        waiting, number = ckan_jobs.get_queue(), 0
+        while job := next(iter(waiting.jobs), None):
+            waiting.remove(job)
+            job.perform()
+            model.Session.remove()
+            number += str(job.meta["title"]).startswith(title)
+        return number
+
+    return work
 
 
 @pytest.fixture

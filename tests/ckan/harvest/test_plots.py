@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from ckan.common import config as ckan_settings
 from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
+from ckanext.mlops.harvesting import repositories as mirrors
+from ckanext.mlops.logic import plot_drawing
 
 from .conftest import Repo
 
@@ -93,15 +97,71 @@ def test_revisions_are_overlaid(slug: str) -> None:
     assert [each["name"] for each in answer["revisions"]] == ["main"]
 
 
-def test_what_a_remote_has_is_read_where_the_operator_says_how(slug: str, plotted: Path, monkeypatch: Any) -> None:
+def test_a_worker_reads_what_a_remote_has_where_the_operator_says_how(
+    slug: str, plotted: Path, jobs: Any, monkeypatch: Any
+) -> None:
     answer = show(slug, "far", "v3")
-    assert answer["charts"] == []
+    assert (answer["charts"], answer["waiting"]) == ([], False)
     assert "is not told how to read" in answer["notes"][0]["why"]
     monkeypatch.setitem(ckan_settings, "ckanext.mlops.storage.lab.url", str(plotted / "store"))
     monkeypatch.setitem(ckan_settings, "ckanext.mlops.storage.lab.repositories", "*")
-    (chart,) = show(slug, "far", "v3")["charts"]
+    assert show(slug, "far", "v3")["waiting"]
+    assert show(slug, "far", "v3")["charts"] == []
+    assert jobs() == 1, "however many ask"
+    answer = show(slug, "far", "v3")
+    (chart,) = answer["charts"]
     assert chart["title"] == "far/acc.csv"
     assert [row["acc"] for row in chart["rows"]] == [0.3]
+    assert not answer["waiting"]
+    assert show(slug, "far", "v2")["waiting"], "another content"
+
+
+def test_what_cannot_be_read_is_tried_again_later(slug: str, plotted: Path, jobs: Any, monkeypatch: Any) -> None:
+    monkeypatch.setitem(ckan_settings, "ckanext.mlops.storage.lab.url", str(plotted / "empty"))
+    monkeypatch.setitem(ckan_settings, "ckanext.mlops.storage.lab.repositories", "*")
+    assert show(slug, "far", "v3")["waiting"]
+    jobs()
+    answer = show(slug, "far", "v3")
+    assert (answer["charts"], answer["waiting"]) == ([], False)
+    assert [(note["revision"], note["path"]) for note in answer["notes"]] == [("v3", "far")]
+    (plotted / "empty").symlink_to(plotted / "store")
+    later = time.time() + plot_drawing.AGAIN + 1
+    monkeypatch.setattr("ckanext.mlops.logic.plot_drawing.time.time", lambda: later)
+    assert show(slug, "far", "v3")["waiting"]
+    jobs()
+    assert show(slug, "far", "v3")["charts"]
+    (plotted / "empty").unlink()
+
+
+def test_a_worker_draws_what_is_large_once(slug: str, page: Any, jobs: Any, monkeypatch: Any) -> None:
+    small = show(slug, "loss.csv", "v2", "v3")
+    monkeypatch.setattr(plot_drawing, "ALLOWANCE", 10)
+    assert "a worker of this portal draws" in page(f"/repository/{slug}/plots?plot=loss.csv&rev=v2&rev=v3").body
+    assert jobs() == 1
+    assert show(slug, "loss.csv", "v2", "v3") == small
+    monkeypatch.setattr("ckanext.mlops.core.plot_data.data_points", None)  # nothing is read again
+    assert show(slug, "loss.csv", "v2", "v3") == small
+    assert "a worker of this portal draws" not in page(f"/repository/{slug}/plots?plot=loss.csv&rev=v2&rev=v3").body
+
+
+def test_what_was_drawn_is_no_secret_door(slug: str, people: Any, api: Any, jobs: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(plot_drawing, "ALLOWANCE", 10)
+    show(slug, "loss.csv", "v2")
+    jobs()
+    helpers.call_action("package_patch", {"user": people.sysadmin.name}, id="titanic-train", data_access="on_request")
+    answer = api("mlops_plot_show", people.anonymous, id=slug, plot="loss.csv", revisions=["v2"])
+    assert (answer["charts"], answer["waiting"]) == ([], False)
+
+
+def test_drawn_plots_take_bounded_room(root: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(plot_drawing, "MAX_BYTES", 2_000)
+    for number in range(30):
+        notes = [plot_drawing.Note("", "", secrets.token_hex(200))]
+        plot_drawing.remember(f"{number:064}", plot_drawing.Drawn([], [], notes))
+    kept = [number for number in range(30) if plot_drawing.recall(f"{number:064}")]
+    assert kept
+    assert kept[-1] == 29
+    assert sum(each.stat().st_size for each in (mirrors.mirrors() / ".plots").iterdir()) <= 2_000
 
 
 def test_the_page_looks_the_repository_up_once(slug: str, page: Any, statements: list[str]) -> None:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 from ckan.tests import helpers
 
 from ckanext.mlops.core import naming
@@ -76,8 +77,8 @@ def test_the_page_and_its_files(slug: str, page: Any) -> None:
     assert "accuracy over the revisions" in body
     tags = page(f"{address}?over=tag", status=200).body
     assert "<title>v2: " in tags
-    assert "<title>main: " not in tags
-    assert "<title>main: " in body
+    assert "<title>main" not in tags
+    assert "<title>main, v2: " in body, "one commit is one point"
     wrong = page(f"{address}?where=nothing:%3E1", status=200).body
     assert "no metric or param" in wrong
     csv = page(f"{address}?format=csv&column=accuracy", status=200).body.splitlines()
@@ -116,3 +117,79 @@ def test_params_in_mappings_are_columns_of_their_own(repo: Any, source: Any, har
     answer = helpers.call_action("mlops_repository_metrics", id=naming.repository_slug(str(repo.path)))
     params = {column["name"] for column in answer["columns"] if column["kind"] == "param"}
     assert params == {"seed", "forest.trees", "forest.deep.max"}
+
+
+TRAIN = """\
+seed=$(sed -n 's/seed: //p' params.yaml)
+echo model > model.pkl
+echo "{\\"accuracy\\": 0.$seed}" > metrics.json
+printf "step,loss\\n0,0.$seed\\n1,0.1\\n" > loss.csv
+"""
+
+
+@pytest.fixture
+def history(repo: Any, source: Any, harvest: Any) -> tuple[str, str]:
+    """A repository harvested with all commits and experiments, and a commit that no branch or tag is at."""
+    repo.edit("dvc.yaml", "echo model > model.pkl && echo '{\"accuracy\":0.8}' > metrics.json", "sh train.sh")
+    repo.write("dvc.yaml", (repo.path / "dvc.yaml").read_text() + "    plots:\n    - loss.csv: {cache: false}\n")
+    repo.write("train.sh", TRAIN)
+    repo.dvc("remote", "default", "--unset")  # an experiment asks it, and this DVC cannot speak to S3
+    commits = []
+    for seed in (3, 4):
+        repo.write("params.yaml", f"seed: {seed}\n")
+        repo.dvc("repro")
+        commits.append(repo.commit(f"Seed {seed}"))
+    repo.dvc("exp", "run", "--name", "brave-try", "--set-param", "seed=5")
+    repo.git("checkout", "--force", "--quiet", "main")
+    source(repo.path, experiments=True, commits="all")
+    harvest()
+    return naming.repository_slug(str(repo.path)), commits[0]
+
+
+def test_commits_and_experiments_are_rows(history: tuple[str, str]) -> None:
+    slug, commit = history
+    rows = helpers.call_action("mlops_repository_metrics", id=slug)["rows"]
+    found = {
+        (row["revision"]["kind"], row["revision"]["name"]): (
+            row["values"].get("metric:metrics.json:accuracy"),
+            row["values"].get("param:params.yaml:seed"),
+        )
+        for row in rows
+    }
+    assert found == {
+        ("branch", "main"): (0.4, 4),
+        ("tag", "v1"): (0.8, 1),
+        ("experiment", "brave-try"): (0.5, 5),
+        ("commit", commit): (0.3, 3),
+        ("commit", next(name for kind, name in found if kind == "commit" and name != commit)): (0.8, 2),
+    }
+    assert all(row["revision"]["committed"] for row in rows)
+
+
+def test_they_are_drawn_and_named_so_that_people_can_read_it(history: tuple[str, str], page: Any) -> None:
+    slug, commit = history
+    soup = BeautifulSoup(page(f"/repository/{slug}/metrics").body, "html.parser")
+    trend, scatter, parallel = soup.select("figure.mlops-chart")
+    for drawn in (trend, scatter, parallel):
+        said = [each.text for each in drawn.select("title")]
+        assert any(each.startswith("brave-try") for each in said)
+        assert any(each.startswith(commit[:8]) for each in said)
+    assert commit not in soup.select_one("table.mlops-metrics tbody").text, "by its first digits"
+    assert [each["value"] for each in soup.select("#chart-over option")] == [
+        "", "branch", "tag", "experiment", "commit"
+    ]  # fmt: skip
+    commits = BeautifulSoup(page(f"/repository/{slug}/metrics?over=commit&y=accuracy").body, "html.parser")
+    said = [each.text for each in commits.select_one("figure.mlops-chart").select("circle title")]
+    assert [each.split(": ")[1] for each in said] == ["0.8", "0.3"], "oldest first"
+
+
+def test_their_plots_are_drawn(history: tuple[str, str], page: Any) -> None:
+    slug, commit = history
+    (chart,) = helpers.call_action("mlops_plot_show", id=slug, plot="loss.csv", revisions=["brave-try", commit])[
+        "charts"
+    ]
+    assert [row["loss"] for row in chart["rows"] if row["step"] == 0] == [0.5, 0.3]
+    soup = BeautifulSoup(page(f"/repository/{slug}/plots?rev=brave-try&rev={commit}").body, "html.parser")
+    ticked = [each["value"] for each in soup.select("input[name=rev][checked]")]
+    assert ticked == ["brave-try", commit]
+    assert commit not in soup.select_one(".mlops-choices").text, "by its first digits"

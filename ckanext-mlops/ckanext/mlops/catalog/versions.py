@@ -146,7 +146,11 @@ def _current(found: list[State], default_branch: str) -> tuple[State, Revision]:
 
 
 def refs(revisions: Iterable[Revision]) -> list[dict[str, str]]:
-    """The revisions as a version's ``refs``: branches first, then tags, by name; at most :data:`MAX_REFS`."""
+    """The revisions as a version's ``refs``: branches, tags, experiments, by name; then commits, newest first.
+
+    At most :data:`MAX_REFS`.
+    """
     order = {"branch": 0, "tag": 1, "experiment": 2, "commit": 3}
-    ordered = sorted(revisions, key=lambda revision: (order[revision.kind], revision.name))
+    newest = sorted(revisions, key=by_date, reverse=True)
+    ordered = sorted(newest, key=lambda each: (order[each.kind], "" if each.kind == "commit" else each.name))
     return [{"name": each.name, "kind": each.kind, "commit": each.commit} for each in ordered[:MAX_REFS]]

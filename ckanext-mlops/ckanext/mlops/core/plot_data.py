@@ -7,7 +7,7 @@ import io
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -56,9 +56,41 @@ def plot_files(plot: Plot, files: RevisionFiles, limits: Limits = DEFAULTS) -> I
 
     :param files: of the revision that the plot is of
     """
-    header = plot.options.get("header") is not False
+    for each in listed_files(plot, files):
+        yield loaded(each, plot, files, limits)
+
+
+def listed_files(plot: Plot, files: RevisionFiles) -> Iterator[PlotFile]:
+    """The same without opening any: a file of the state ``in-git`` has no rows yet, and may turn out to be no table."""
     for path in islice(_expanded(plot, files), _MAX_FILES):
-        yield _read(path, files, header, limits)
+        found = files.find(path)
+        if found is None:
+            yield PlotFile(path, "not-in-git", detail="Git has no such file; DVC stores it in a remote")
+        elif found.kind == "missing":
+            yield PlotFile(path, "not-in-git", detail="its content is not in this mirror")
+        else:
+            kind = media_type(path)
+            yield PlotFile(path, "image" if kind else "in-git", blob=found.oid, size=found.size, media_type=kind)
+
+
+def loaded(file: PlotFile, plot: Plot, files: RevisionFiles, limits: Limits = DEFAULTS) -> PlotFile:
+    """A listed file with its rows, or what is wrong with it."""
+    if file.state != "in-git":
+        return file
+    found = next(files.objects.read([file.blob], limits.value_bytes), None)
+    if found is None or found.kind != "blob":
+        detail = f"is {file.size} bytes, more than the limit of {limits.value_bytes}"
+        return replace(file, state="invalid", detail=detail)
+    try:
+        return replace(file, rows=tuple(data_points(found.data, file.path, header=has_header(plot), limits=limits)))
+    except ContentError as error:
+        state: Literal["not-in-git", "invalid"] = "not-in-git" if error.remedy == LFS_REMEDY else "invalid"
+        return replace(file, state=state, detail=error.message)
+
+
+def has_header(plot: Plot) -> bool:
+    """Whether the first line of its tables names the columns."""
+    return plot.options.get("header") is not False
 
 
 def _expanded(plot: Plot, files: RevisionFiles) -> Iterator[str]:
@@ -71,27 +103,6 @@ def _expanded(plot: Plot, files: RevisionFiles) -> Iterator[str]:
         yield from (posixpath.join(path, name) for name in names)
         if path.count("/") < files.limits.depth:
             todo += [posixpath.join(path, name) for name in reversed(folders)]
-
-
-def _read(path: str, files: RevisionFiles, header: bool, limits: Limits) -> PlotFile:
-    found = files.find(path)
-    if found is None or found.kind == "missing":
-        why = (
-            "Git has no such file; DVC stores it in a remote" if found is None else "its content is not in this mirror"
-        )
-        return PlotFile(path, "not-in-git", detail=why)
-    if kind := media_type(path):
-        return PlotFile(path, "image", blob=found.oid, size=found.size, media_type=kind)
-    facts: dict[str, Any] = {"blob": found.oid, "size": found.size}
-    data = files.read(path, limits.value_bytes)
-    if data is None:
-        detail = f"is {found.size} bytes, more than the limit of {limits.value_bytes}"
-        return PlotFile(path, "invalid", detail=detail, **facts)
-    try:
-        return PlotFile(path, "in-git", tuple(data_points(data, path, header=header, limits=limits)), **facts)
-    except ContentError as error:
-        state: Literal["not-in-git", "invalid"] = "not-in-git" if error.remedy == LFS_REMEDY else "invalid"
-        return PlotFile(path, state, detail=error.message, **facts)
 
 
 def media_type(path: str) -> str:

@@ -16,6 +16,11 @@ from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.search.document import COMMITTED
 
 MAX_SOURCES = 200
+#: Of a harvest job, in a statement: something was not read, or not written.
+FAILED = sa.or_(
+    sa.exists().where(HarvestGatherError.harvest_job_id == HarvestJob.id),
+    sa.exists().where(HarvestObject.harvest_job_id == HarvestJob.id, HarvestObject.report_status == "errored"),
+)
 
 
 def answer(context: Context, organization: model.Group, *, days: int, limit: int, gaps: bool) -> dict[str, Any]:

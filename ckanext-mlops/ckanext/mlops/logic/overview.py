@@ -12,6 +12,7 @@ from ckanext.harvest.model import HarvestJob, HarvestSource
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import naming
+from ckanext.mlops.logic import health
 from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.model import Edge
 from ckanext.mlops.search.document import COMMITTED, REPOSITORY
@@ -76,7 +77,9 @@ def _repositories(session: Session, visible: dict[str, int], limit: int) -> list
         .subquery()
     )
     rows = session.execute(
-        sa.select(HarvestSource.id, HarvestSource.url, HarvestJob.status, HarvestJob.finished, HarvestJob.created)
+        sa.select(
+            HarvestSource.id, HarvestSource.url, HarvestJob.status, HarvestJob.finished, health.FAILED.label("failed")
+        )
         .join(last, last.c.source_id == HarvestSource.id)
         .join(HarvestJob, sa.and_(HarvestJob.source_id == HarvestSource.id, HarvestJob.created == last.c.created))
         .where(HarvestSource.type == "dvc", HarvestSource.active)
@@ -91,7 +94,7 @@ def _repositories(session: Session, visible: dict[str, int], limit: int) -> list
                 "id": slug,
                 "name": naming.repository_name(row.url),
                 "datasets": visible[slug],
-                "status": "running" if row.status != "Finished" else "finished",
+                "status": "running" if row.status != "Finished" else "failed" if row.failed else "finished",
                 "finished": finished,
                 "source": row.id,
             }

@@ -5,7 +5,6 @@ Git's part is read from the portal's own mirror, the rest from storages that the
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,52 +19,34 @@ from sqlalchemy.orm import Session
 from ckanext.mlops.core import plot_data
 from ckanext.mlops.core.errors import ContentError, MlopsError
 from ckanext.mlops.core.gitobjects import GitObjects
-from ckanext.mlops.core.limits import DEFAULTS
 from ckanext.mlops.core.mirror import existing_mirror
-from ckanext.mlops.core.plot_charts import MAX_TEMPLATE, AtRevision, Chart, chart, is_builtin, read_template
+from ckanext.mlops.core.plot_charts import AtRevision, Chart, chart
 from ckanext.mlops.core.plot_data import PlotFile
 from ckanext.mlops.core.records import Plot, from_dict
-from ckanext.mlops.core.revision_files import RevisionFiles
 from ckanext.mlops.harvesting import repositories as mirrors
-from ckanext.mlops.logic import repositories
+from ckanext.mlops.logic import plot_drawing, repositories
+from ckanext.mlops.logic.plot_drawing import Drawn, Image, Note
+from ckanext.mlops.logic.plot_reading import PlotReading, cost, within
 from ckanext.mlops.logic.reader import same_user
 from ckanext.mlops.model import Revision, Version, revisions
 from ckanext.mlops.model.lineage import texts
-from ckanext.mlops.transfers import delivery
 
 MAX_PLOTS = 500
-MAX_FILES = 200
-MAX_STORED = 100
-MAX_IMAGE = 16_000_000
 _PRIVATE = "private"
 _ON_REQUEST = "on-request"
 _KEPT = "mlops_plots"
-
-
-@dataclass(frozen=True)
-class Note:
-    """Why something of a plot is not shown."""
-
-    revision: str
-    path: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Image:
-    """A picture at the revisions that have it: revision → bytes in it, None where that is not known."""
-
-    path: str
-    revisions: dict[str, int | None] = field(default_factory=dict)
+_WRONG = ("not-in-git", "invalid")
+Listed = Sequence[tuple[Revision, Plot, list[PlotFile]]]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What one plot shows."""
+    """What one plot shows. ``waiting``: its files are left to a worker; nothing of them is here yet."""
 
     charts: list[Chart]
     images: list[Image]
     notes: list[Note]
+    waiting: bool = False
 
 
 @dataclass
@@ -142,42 +123,66 @@ class Plots:
         ]
         return max(covering, key=lambda found: len(found[1]["path"]), default=None)
 
-    def show(self, name: str, chosen: Sequence[str]) -> Shown:
+    def show(self, name: str, chosen: Sequence[str], *, worker: bool = False) -> Shown:
         """One plot at some revisions.
 
+        :param worker: draw it, however long that takes; a request leaves what is large or in a storage to a worker
         :raises ckan.logic.NotFound: no revision has it for this reader
         """
-        at: list[tuple[str, Plot, list[PlotFile]]] = []
+        wanted: list[tuple[Revision, Plot]] = []
         notes: list[Note] = []
-        template: dict[str, Any] | None = None
         known = False
-        with self._reading() as reading:
-            for revision in (self.revisions[each] for each in chosen):
-                plot = next((each for each in plots_of(revision) if each.name == name), None)
-                if plot is None:
-                    notes.append(Note(revision.name, "", tk._("This revision has no such plot.")))
-                    continue
-                states = {path: self.state(revision.name, path) for path in plot.files}
-                plot = _only(plot, [path for path in plot.files if not states[path]])
-                known = known or any(state != _PRIVATE for state in states.values())
-                if any(state == _ON_REQUEST for state in states.values()):
-                    notes.append(Note(revision.name, "", tk._("Its files are given on request: ask for access.")))
-                files = list(reading.files(revision, plot))
-                at.append((revision.name, plot, files))
-                notes += [
-                    Note(revision.name, each.path, each.detail)
-                    for each in files
-                    if each.state in ("not-in-git", "invalid")
-                ]
-                wanted = str(plot.options.get("template") or "")
-                if wanted and template is None:
-                    try:
-                        template = reading.template(revision, wanted)
-                    except ContentError as error:
-                        notes.append(Note(revision.name, "", error.message))
+        for revision in (self.revisions[each] for each in chosen):
+            plot = next((each for each in plots_of(revision) if each.name == name), None)
+            if plot is None:
+                notes.append(Note(revision.name, "", tk._("This revision has no such plot.")))
+                continue
+            states = {path: self.state(revision.name, path) for path in plot.files}
+            known = known or any(state != _PRIVATE for state in states.values())
+            if any(state == _ON_REQUEST for state in states.values()):
+                notes.append(Note(revision.name, "", tk._("Its files are given on request: ask for access.")))
+            wanted.append((revision, _only(plot, [path for path in plot.files if not states[path]])))
         if not known:
             raise tk.ObjectNotFound(tk._("Plot not found"))
-        return Shown(_charts(name, at, template, notes), _images(at), notes)
+        with self._reading() as reading:
+            template, unusable = _template(reading, wanted)
+            listed = [(revision, plot, reading.listed(revision, plot)) for revision, plot in wanted]
+            drawn = self._drawn(reading, name, template, listed, worker=worker)
+        notes += unusable + _wrong((revision.name, files) for revision, _, files in listed)
+        if drawn is None:
+            return Shown([], [], notes, waiting=True)
+        return Shown(drawn.charts, drawn.images, notes + drawn.notes)
+
+    def _drawn(
+        self, reading: PlotReading, name: str, template: dict[str, Any] | None, listed: Listed, *, worker: bool
+    ) -> Drawn | None:
+        """What is remembered or quickly drawn, None when a worker was asked for it."""
+        files = [
+            (revision, plot, [each for each in found if each.state not in _WRONG]) for revision, plot, found in listed
+        ]
+        large = sum(cost(each) for _, _, found in files for each in found) > plot_drawing.ALLOWANCE
+        content = [
+            (revision.name, plot.options, [(each.path, each.state, each.blob) for each in found])
+            for revision, plot, found in files
+        ]
+        key = plot_drawing.key_of(self.seen.id, name, template, content) if large else ""
+        kept = plot_drawing.recall(key) if large else None
+        if kept is not None:
+            return kept
+        if large and not worker:
+            user = str(self.context.get("user") or "")
+            plot_drawing.leave_to_worker(key, user, self.seen.id, name, [revision.name for revision, _, _ in listed])
+            return None
+        at = [
+            (revision.name, plot, [each for file in found for each in reading.loaded(revision, plot, file)])
+            for revision, plot, found in files
+        ]
+        notes = _wrong((revision, found) for revision, _, found in at)
+        failed = any(each.state == "not-in-git" for _, _, found in at for each in found)
+        drawn = Drawn(_charts(name, at, template, notes), _images(at), notes, failed)
+        if large:
+            plot_drawing.remember(key, drawn)
+        return drawn
 
     def image(self, revision: str, path: str) -> tuple[bytes, str]:
         """Content and media type of a picture that a plot shows.
@@ -185,26 +190,28 @@ class Plots:
         :raises ckan.logic.NotFound: there is none that the reader may see
         """
         found = self.revisions.get(revision)
-        plots = [each for each in plots_of(found) if any(_within(path, file) for file in each.files)] if found else []
+        plots = [each for each in plots_of(found) if any(within(path, file) for file in each.files)] if found else []
         if found is None or not plots or self.state(revision, path):
             raise tk.ObjectNotFound(tk._("Plot not found"))
         with self._reading() as reading:
-            for each in reading.files(found, Plot(path, (path,))):
-                if each.path == path and each.state == "image":
-                    try:
-                        return reading.content(found, each), each.media_type
-                    except MlopsError as error:
-                        raise tk.ObjectNotFound(str(error)) from error
+            media_type = plot_data.media_type(path)
+            for each in reading.listed(found, Plot(path, (path,))):
+                if each.path != path or not media_type:
+                    continue
+                try:
+                    return reading.content(found, each), media_type
+                except MlopsError as error:
+                    raise tk.ObjectNotFound(str(error)) from error
         raise tk.ObjectNotFound(tk._("Plot not found"))
 
     @contextmanager
-    def _reading(self) -> Iterator[_Reading]:
+    def _reading(self) -> Iterator[PlotReading]:
         git_dir = existing_mirror(self.seen.url, mirrors.mirrors())
         if git_dir is None:
-            yield _Reading(self, None)
+            yield PlotReading(self, None)
             return
         with GitObjects(git_dir) as objects:
-            yield _Reading(self, objects)
+            yield PlotReading(self, objects)
 
 
 def of_repository(context: Context, repository_id: str) -> Plots:
@@ -259,113 +266,28 @@ def _only(plot: Plot, files: Sequence[str]) -> Plot:
     return replace(plot, files=tuple(files), options=options)
 
 
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder + "/")
+def _wrong(files: Iterable[tuple[str, Iterable[PlotFile]]]) -> list[Note]:
+    """Why files cannot be shown."""
+    return [
+        Note(revision, each.path, each.detail) for revision, found in files for each in found if each.state in _WRONG
+    ]
 
 
-@dataclass
-class _Reading:
-    """What files hold: in Git, else in a storage."""
-
-    plots: Plots
-    objects: GitObjects | None
-    _trees: dict[str, RevisionFiles] = field(default_factory=dict)
-    _stored: int = 0
-
-    def files(self, revision: Revision, plot: Plot) -> Iterator[PlotFile]:
-        """The files of a plot at a revision, a folder's one by one."""
-        for path in plot.files[:MAX_FILES]:
-            tree = self._tree(revision)
-            one = replace(plot, files=(path,))
-            found = list(plot_data.plot_files(one, tree)) if tree else [PlotFile(path, "not-in-git", detail=_gone())]
-            for each in found[:MAX_FILES]:
-                yield from self._from_storage(revision, plot, each) if each.state == "not-in-git" else [each]
-
-    def content(self, revision: Revision, file: PlotFile) -> bytes:
-        """Content of a picture.
-
-        :raises MlopsError: it cannot be had
-        """
-        if file.blob and self.objects is not None:
-            found = next(self.objects.read([file.blob], MAX_IMAGE), None)
-            if found is None or found.kind != "blob":
-                raise ContentError(f"larger than {MAX_IMAGE} bytes")
-            return found.data
-        for path, content in self._contents(revision, file.path):
-            if path == file.path:
-                return _bounded(content, MAX_IMAGE)
-        raise ContentError("it is not there")
-
-    def template(self, revision: Revision, name: str) -> dict[str, Any] | None:
-        """A template of the repository's own, which goes before DVC's of that name; None for DVC's.
-
-        :raises ContentError: there is none
-        """
-        tree = self._tree(revision)
-        for path in map(posixpath.normpath, (f".dvc/plots/{name}", f".dvc/plots/{name}.json", name)):
-            seen = path.startswith(".dvc/plots/") or not self.plots.state(revision.name, path)
-            data = tree.read(path, MAX_TEMPLATE) if tree and seen else None
-            if data is not None:
-                return read_template(data, name)
-        return None if is_builtin(name) else read_template(None, name)
-
-    def _tree(self, revision: Revision) -> RevisionFiles | None:
-        if self.objects is None:
-            return None
-        if revision.commit not in self._trees:
-            _, commit, _ = next(self.objects.commits([revision.commit]))
-            if commit is None:
-                return None
-            self._trees[revision.commit] = RevisionFiles(self.objects, commit.tree)
-        return self._trees[revision.commit]
-
-    def _from_storage(self, revision: Revision, plot: Plot, missing: PlotFile) -> Iterator[PlotFile]:
-        header = plot.options.get("header") is not False
+def _template(
+    reading: PlotReading, wanted: Iterable[tuple[Revision, Plot]]
+) -> tuple[dict[str, Any] | None, list[Note]]:
+    """The first template of the repository's own that the plot names, and what is wrong with others."""
+    notes: list[Note] = []
+    for revision, plot in wanted:
+        named = str(plot.options.get("template") or "")
         try:
-            for path, content in self._contents(revision, missing.path):
-                media_type = plot_data.media_type(path)
-                if media_type:
-                    yield PlotFile(path, "image", media_type=media_type)
-                    continue
-                rows = plot_data.data_points(_bounded(content, DEFAULTS.value_bytes), path, header=header)
-                yield PlotFile(path, "from-remote", tuple(rows))
-        except MlopsError as error:
-            yield replace(missing, detail=str(error))
-
-    def _contents(self, revision: Revision, wanted: str) -> Iterator[tuple[str, delivery.Content]]:
-        """The file, or the files of the folder, from the storage of the output that it is in."""
-        owner = self.plots.owner(revision.name, wanted)
-        if owner is None:
-            raise ContentError(tk._("Neither Git nor a stage of this revision has it."))
-        out = owner[1]
-        opened = delivery.open_out(self.plots.seen.url, out)
-        if opened.public:
-            raise ContentError(tk._("It lies openly on the web; this portal does not look there."))
-        if opened.content is None:
-            return
-        found = [(out["path"], opened.content)] if not out.get("is_dir") else []
-        for member in opened.members:
-            path = f"{out['path']}/{member.path}"
-            if _within(path, wanted):
-                found.append((path, opened.member(member)))
-        if not found:
-            raise ContentError(tk._("The folder that the stage wrote has no such file."))
-        for path, content in found:
-            self._stored += 1
-            if self._stored > MAX_STORED:
-                raise ContentError(tk._("More than {n} files of storages are not read at once.").format(n=MAX_STORED))
-            yield path, content
-
-
-def _gone() -> str:
-    return tk._("The portal has no copy of the repository any more; harvest it again.")
-
-
-def _bounded(content: delivery.Content, limit: int) -> bytes:
-    size = content.stat().size
-    if size > limit:
-        raise ContentError(f"is {size} bytes, more than the limit of {limit}")
-    return b"".join(content.read(0, size))
+            template = reading.template(revision, named) if named else None
+        except ContentError as error:
+            notes.append(Note(revision.name, "", error.message))
+            continue
+        if template is not None:
+            return template, notes
+    return None, notes
 
 
 def _charts(

@@ -27,6 +27,12 @@ def titles() -> dict[str, str]:
     }
 
 
+def with_ours(facets_dict: dict[str, Any]) -> dict[str, Any]:
+    """CKAN's facets with ours among them: they tell a catalog of data apart better than groups and licences do."""
+    first = {name: title for name, title in facets_dict.items() if name == "organization"}
+    return first | titles() | {name: title for name, title in facets_dict.items() if name not in first}
+
+
 def with_labels(search_results: dict[str, Any], search_params: dict[str, Any]) -> dict[str, Any]:
     """The answer of a search, with the values of our facets as people say them."""
     words = {

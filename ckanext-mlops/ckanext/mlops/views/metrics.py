@@ -18,6 +18,7 @@ from ckanext.mlops.logic.metrics_table import ANY_FILE, as_text, number_of, shad
 FORMATS = {"csv": "text/csv", "md": "text/markdown", "json": "application/json"}
 MAX_AXES = 8
 MAX_SHOWN = 60
+ROWS = 200
 mlops_metrics = Blueprint("mlops_metrics", __name__)
 
 
@@ -55,16 +56,25 @@ def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
     form = request.args.get("format", "")
     if form in FORMATS and not error:
         return _file(found, form)
+    pages = max(1, -(-len(found["rows"]) // ROWS))
+    page = min(max(1, request.args.get("page", 1, int)), pages)
+    names = {row["revision"]["name"]: _label(row["revision"]) for row in found["rows"]}
+    if options["baseline"]:
+        names.setdefault(options["baseline"], options["baseline"])
     drawn = _charts(found, request.args.get("y", ""), request.args.get("x", ""), request.args.get("over", ""))
     return tk.render(
         "mlops/metrics.html",
         drawn
         | {
             "repository": found["repository"],
-            "revisions": sorted({row["revision"]["name"] for row in found["rows"]} | {options["baseline"]} - {""}),
+            "revisions": list(names.items()),
+            "first": (page - 1) * ROWS,
+            "last": page * ROWS,
+            "page_number": page,
+            "pages": pages,
             "kept": [pair for pair in request.args.items(multi=True) if pair[0] not in ("x", "y", "over")],
             "table": found,
-            "cells": _cells(found),
+            "cells": _cells(found, (page - 1) * ROWS, page * ROWS),
             "options": options,
             "choices": found["choices"],
             "error": error,
@@ -80,9 +90,13 @@ def _charts(found: dict[str, Any], y: str, x: str, over: str) -> dict[str, Any]:
     """
     kinds = list(dict.fromkeys(row["revision"]["kind"] for row in found["rows"]))
     over = over if over in kinds else ""
-    rows = [row for row in found["rows"] if over in ("", row["revision"]["kind"])]
-    rows.sort(key=lambda row: row["revision"].get("committed") or "")
-    names = [row["revision"]["name"] for row in rows]
+    drawn_rows: dict[str, tuple[dict[str, Any], list[str]]] = {}  # revisions of one commit are one point
+    for row in sorted(found["rows"], key=lambda row: row["revision"].get("committed") or ""):
+        if over in ("", row["revision"]["kind"]):
+            revision = row["revision"]
+            drawn_rows.setdefault(revision["commit"] or revision["name"], (row, []))[1].append(_label(revision))
+    rows = [row for row, _ in drawn_rows.values()]
+    names = [", ".join(labels) for _, labels in drawn_rows.values()]
     columns = {
         column["label"]: [number_of(row["values"].get(column["id"])) for row in rows] for column in found["columns"]
     }
@@ -108,12 +122,12 @@ def _charts(found: dict[str, Any], y: str, x: str, over: str) -> dict[str, Any]:
     }
 
 
-def _cells(found: dict[str, Any]) -> list[list[Cell]]:
-    """The cells of each row, in the order of the columns: there may be thousands."""
+def _cells(found: dict[str, Any], first: int, last: int) -> list[list[Cell]]:
+    """The cells of the rows of a page, in the order of the columns: there may be thousands."""
     shaded = shades(found)
     columns = [(column["id"], column["file"], column["kind"] == "metric") for column in found["columns"]]
     rows = []
-    for index, row in enumerate(found["rows"]):
+    for index, row in enumerate(found["rows"][first:last], first):
         values, deltas, absent = row["values"], row["deltas"], row["absent"]
         anywhere = next(iter(absent.values()), "")
         cells = []
@@ -144,6 +158,14 @@ def _linker(repository: str) -> Callable[..., str]:
         return f"{page}?{urlencode(changed, doseq=True)}" if changed else page
 
     return link
+
+
+def _label(revision: dict[str, Any]) -> str:
+    """What people call a revision: a commit by its first digits and what was said of it."""
+    if revision["kind"] != "commit":
+        return str(revision["name"])
+    said = str(revision.get("message") or "").strip().splitlines()
+    return " ".join([str(tk.h.mlops_short_hash(revision["name"])), *said[:1]])[:60]
 
 
 def _file(found: dict[str, Any], form: str) -> Response:

@@ -22,6 +22,7 @@ from ckanext.mlops.logic.schema.compare import MAX_COMPARED
 PER_PAGE = 6
 CHOSEN = 3
 ROWS_SHOWN = 500
+OFFERED = 200
 MAX_PAGE = 1000
 FORMATS = {"csv": "text/csv", "json": "application/json"}
 _SCRIPT = Path(__file__).parents[1] / "assets" / "plots_frame.js"
@@ -45,7 +46,7 @@ def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
         return tk.abort(404, tk._("Plot not found"))
     page = min(max(1, request.args.get("page", 1, int)), MAX_PAGE)
     form = request.args.get("format", "")
-    here = names if form == "json" else names[(page - 1) * PER_PAGE : page * PER_PAGE]
+    here = names[(page - 1) * PER_PAGE : page * PER_PAGE]
     shown = [_show(context, id, each, chosen) for each in here]
     if form in FORMATS:
         return _file(found["repository"]["id"], form, shown)
@@ -56,13 +57,18 @@ def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
                 "repository": found["repository"],
                 "plots": found["plots"],
                 "hidden": found["hidden"],
-                "revisions": found["revisions"],
+                "revisions": len(found["revisions"]),
+                "offered": [
+                    each for number, each in enumerate(found["revisions"]) if number < OFFERED or each["name"] in chosen
+                ],
+                "named": known,
                 "unknown": [each for each in asked if each not in known],
                 "left_out": max(0, len([each for each in asked if each in known]) - MAX_COMPARED),
                 "chosen": chosen,
                 "most": MAX_COMPARED,
                 "plot": name,
                 "shown": shown,
+                "waiting": sum(each["waiting"] for each in shown),
                 "charts": _frame(chart for each in shown for chart in each["charts"]),
                 "columns": columns,
                 "rows_shown": ROWS_SHOWN,

@@ -25,7 +25,7 @@ def mlops_overview(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
     :returns: ``datasets`` (how many there are), ``newest`` (package dicts, by the date of their newest version),
         ``most_used`` (package dicts, by how many datasets were made from them) and ``repositories`` (each ``id``,
-        ``name``, ``datasets``: how many you see of it, ``status`` of its last harvest: running or finished,
+        ``name``, ``datasets``: how many you see of it, ``status`` of its last harvest: running, finished or failed,
         ``finished``: when, ``source``: id of the harvest source)
     :rtype: dictionary
     """

@@ -65,7 +65,8 @@ def mlops_plot_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
         ``template``, ``x``, ``y``, ``spec``: Vega-Lite, with the text ``<DVC_METRIC_DATA>`` where ``rows`` belong;
         ``rows`` with ``rev``, ``revisions``, ``every``: of how many points one was taken, ``problems``), ``images``
         (each ``path`` and ``revisions``: each ``revision``, ``address`` below the portal's own, ``size``) and ``notes``
-        on what is not shown (each ``revision``, ``path``, ``why``)
+        on what is not shown (each ``revision``, ``path``, ``why``), and ``waiting``: what is large or in a storage is
+        read by a worker; ask again in a moment
     :rtype: dictionary
     """
     tk.check_access("mlops_plot_show", context, data_dict)
@@ -102,6 +103,7 @@ def mlops_plot_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
             for each in shown.images
         ],
         "notes": [asdict(each) for each in shown.notes],
+        "waiting": shown.waiting,
     }
 
 
