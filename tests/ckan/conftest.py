@@ -28,6 +28,8 @@ from ckan.plugins import toolkit as tk
 from ckan.tests import helpers
 from werkzeug.serving import make_server
 
+from ckanext.mlops.client import Portal
+
 HERE = Path(__file__).parent
 PASSWORD = "correct-horse-battery"
 _storage: list[str] = []
@@ -273,3 +275,9 @@ def _served(_wsgi: Any) -> Iterator[str]:
 def live(_served: str, people: People) -> str:
     """Address of the portal behind a real HTTP server, for programs that speak with it; it has ``people``."""
     return _served
+
+
+@pytest.fixture
+def portal(live: str, people: People) -> Portal:
+    """The portal behind a real HTTP server, as the editor."""
+    return Portal(live, people.editor.token, retries=1, sleep=lambda seconds: None)

@@ -213,6 +213,15 @@ def test_what_nobody_pushed_says_who_can(dataset, page, folder_storage):
     assert "Ada or The Lab can push it: git checkout aaaaaaaaaaaa && dvc push -r store" in answer.body
 
 
+def test_what_is_too_large_is_refused_with_the_limit(folder_storage, dataset, app, monkeypatch):
+    package = dataset()
+    monkeypatch.setitem(config, "ckanext.mlops.download.max_bytes", len(NEW) - 1)
+    assert f"larger than this portal gives ({len(NEW) - 1} bytes)" in app.get(address(package), status=403).body
+    monkeypatch.setitem(config, "ckanext.mlops.download.max_files", 1)
+    assert "use 'ckan-mlops get'" in app.get(address(package, 1), status=403).body
+    assert app.get(address(package, 1, file="a.csv")).data == FOLDER["a.csv"]
+
+
 def test_signed_addresses(s3_storage, dataset, app, monkeypatch):
     import requests
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -83,7 +84,7 @@ def _fetch(portal: Portal, wanted: _Wanted, target: Path, progress: Progress | N
     path = target
     try:
         path = safe_path(target, wanted.path)
-        checkable = wanted.algorithm in ("md5", "md5-dos2unix") and bool(wanted.hash)
+        checkable = wanted.algorithm in ("md5", "md5-dos2unix", "sha256") and bool(wanted.hash)
         if path.is_file() and checkable and content_hash(path, wanted.algorithm) == wanted.hash:
             return Item(path, "unchanged", path.stat().st_size, checked=True)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +144,10 @@ def _receive(portal: Portal, address: str, part: Path, progress: Progress | None
 
 
 def content_hash(path: Path, algorithm: str) -> str:
-    """The file's hash; ``md5-dos2unix`` is DVC 2's, of text with line ends of Unix."""
+    """The file's hash; ``sha256`` is Git LFS's, ``md5-dos2unix`` DVC 2's, of text with line ends of Unix."""
+    if algorithm == "sha256":
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     plain = file_md5(path)
     if algorithm != "md5-dos2unix":
         return plain

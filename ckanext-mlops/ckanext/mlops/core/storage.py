@@ -8,8 +8,8 @@ DVC. S3 is read with boto3, HTTP with requests, other kinds by fsspec where its 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -41,11 +41,13 @@ class Settings:
     """A store as the operator configured it. ``repr`` shows no secret.
 
     :param url: ``s3://bucket/prefix``, ``https://host/path``, a URL of fsspec, or an absolute folder
+    :param layout: ``dvc``, or ``lfs`` for what git-lfs pointers stand for: see :mod:`ckanext.mlops.core.lfs_store`
     :param options: of :mod:`fsspec`'s file system
     """
 
     name: str
     url: str
+    layout: str = "dvc"
     endpoint: str = ""
     region: str = ""
     access_key: str = ""
@@ -94,6 +96,12 @@ def open_store(settings: Settings) -> Store:
 
     :raises StorageError: what is needed for its kind is not installed
     """
+    if settings.layout == "lfs":
+        from .lfs_store import LfsFolder, LfsServer
+
+        if settings.kind in ("http", "https"):
+            return LfsServer(settings)
+        return LfsFolder(open_store(replace(settings, layout="dvc")))
     if settings.kind == "local":
         return LocalStore(Path(settings.url))
     if settings.kind == "s3":
@@ -262,8 +270,8 @@ class HttpStore:
 
     def _ask(self, method: str, key: str, headers: Mapping[str, str]) -> Any:
         address = f"{self.url}/{quote(checked_key(key), safe='/')}"
-        try:
-            response = self._requests.request(
+        return self._checked(
+            lambda: self._requests.request(
                 method,
                 address,
                 headers={**self._headers, **headers},
@@ -272,6 +280,12 @@ class HttpStore:
                 timeout=TIMEOUT,
                 allow_redirects=False,
             )
+        )
+
+    def _checked(self, ask: Callable[[], Any]) -> Any:
+        """The answer when it has content, None when it says that the range has none."""
+        try:
+            response = ask()
         except self._requests.RequestException as error:
             raise StorageError(f"The storage cannot be reached ({type(error).__name__}).") from None
         if response.status_code in (200, 206):
@@ -347,8 +361,9 @@ class FsspecStore:
 
     def stat(self, key: str, version: str = "") -> Found | None:
         """See :class:`Store`."""
+        path = f"{self.root}/{checked_key(key)}"
         try:
-            found = self._fs.info(f"{self.root}/{checked_key(key)}")
+            found = self._fs.info(path)
         except FileNotFoundError:
             return None
         except Exception as error:
@@ -357,8 +372,9 @@ class FsspecStore:
 
     def read(self, key: str, start: int = 0, length: int | None = None, version: str = "") -> Iterator[bytes]:
         """See :class:`Store`."""
+        path = f"{self.root}/{checked_key(key)}"
         try:
-            stream = self._fs.open(f"{self.root}/{checked_key(key)}", "rb")
+            stream = self._fs.open(path, "rb")
         except FileNotFoundError:
             raise ObjectMissing("The storage does not have it.") from None
         except Exception as error:

@@ -126,14 +126,11 @@ def open_out(repository: str, out: dict[str, Any], *, members: bool = True) -> O
     return Opened(Content(place.store, place.key, place.version), place, members=found)
 
 
-def in_lfs(out: dict[str, Any]) -> bool:
-    """Whether only the Git-LFS server of the repository has the content."""
-    return str(out.get("algorithm") or "") == "sha256" and not out.get("storage")
-
-
 def _why(out: dict[str, Any]) -> str:
-    if in_lfs(out):
-        return "The content is in the Git-LFS server of the repository, which this portal does not read. In a clone:"
+    if storages.in_lfs(out):
+        if (out.get("extra") or {}).get("lfs_extensions"):
+            return "Git LFS keeps a transformed content; a clone makes the file of it:"
+        return "Git LFS keeps the content, and this portal is not told where. In a clone:"
     if not out.get("hash") and not out.get("storage"):
         return "The repository never recorded this content: its command did not run, or was not committed."
     remote = f' "{out["remote"]}"' if out.get("remote") else ""

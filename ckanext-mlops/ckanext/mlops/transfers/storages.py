@@ -7,6 +7,7 @@ repository only ever reaches the storages that name it: its own ``.dvc/config`` 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -16,13 +17,18 @@ from urllib.parse import urlsplit
 
 from ckan.plugins import toolkit as tk
 
+from ckanext.mlops.core.lfs_store import lfs_key
 from ckanext.mlops.core.naming import repository_key
 from ckanext.mlops.core.storage import Settings, StorageError, Store, open_store
 from ckanext.mlops.harvesting import repositories
 
 PREFIX = "ckanext.mlops.storage"
+#: Value of ``layout`` for what git-lfs pointers stand for; of its ``url``, what stands for the repository.
+LFS, REPOSITORY = "lfs", "{repository}"
+_PLAIN = re.compile(r"[\w.:/~+-]+")
 _TEXTS = (
     "url",
+    "layout",
     "endpoint",
     "region",
     "access_key",
@@ -57,14 +63,18 @@ def place(repository: str, out: dict[str, Any]) -> Place | None:
     :param out: of a version's facts: ``storage``, ``remote``, ``version_id``
     :raises StorageError: the storage is not configured well
     """
+    own_key = repository_key(repository)
+    if in_lfs(out):
+        return _lfs_place(own_key, out)
     storage = str(out.get("storage") or "")
     if not storage:
         return None
-    own_key = repository_key(repository)
     local = "://" not in storage
     for name in names():
         url = _option(name, "url").rstrip("/")
-        if ("://" not in url) != local or not _serves(name, own_key, str(out.get("remote") or "")):
+        if _option(name, "layout") == LFS or ("://" not in url) != local:
+            continue
+        if not _serves(name, own_key, str(out.get("remote") or "")):
             continue
         key = storage if local else storage.removeprefix(url + "/")
         if local or key != storage:
@@ -76,13 +86,36 @@ def place(repository: str, out: dict[str, Any]) -> Place | None:
     return None
 
 
+def in_lfs(out: dict[str, Any]) -> bool:
+    """Whether git-lfs keeps the content."""
+    return str(out.get("algorithm") or "") == "sha256" and not out.get("storage")
+
+
+def _lfs_place(own_key: str, out: dict[str, Any]) -> Place | None:
+    """Where a pointer's content is. What programs of the repository transformed is not what a reader wants."""
+    size = out.get("size")
+    if not isinstance(size, int) or (out.get("extra") or {}).get("lfs_extensions"):
+        return None
+    for name in names():
+        if _option(name, "layout") == LFS and _serves(name, own_key, ""):
+            signed = tk.asbool(_option(name, "signed") or False)
+            key = lfs_key(str(out.get("hash") or ""), size)
+            return Place(_store(_settings(name, own_key)), key, signed=signed)
+    return None
+
+
 def _serves(name: str, key: str, remote: str) -> bool:
     globs = _option(name, "repositories").split()
     return any(fnmatchcase(key, glob) for glob in globs) and fnmatchcase(remote, _option(name, "remote") or "*")
 
 
-def _settings(name: str) -> Settings:
+def _settings(name: str, own_key: str = "") -> Settings:
     values = {option: _option(name, option) for option in _TEXTS}
+    if values["layout"] not in ("", "dvc", LFS):
+        raise StorageError(f"{PREFIX}.{name}.layout must be dvc or {LFS}.")
+    values["layout"] = values["layout"] or "dvc"
+    if values["layout"] == LFS and REPOSITORY in values["url"]:
+        values["url"] = values["url"].replace(REPOSITORY, _plain_key(own_key))
     options = _option(name, "options")
     try:
         parsed = json.loads(options) if options else {}
@@ -93,6 +126,14 @@ def _settings(name: str) -> Settings:
     if "://" not in values["url"] and not Path(values["url"]).is_absolute():
         raise StorageError(f"{PREFIX}.{name}.url must be a URL or an absolute folder.")
     return Settings(name, options=_Options(parsed), **values)
+
+
+def _plain_key(key: str) -> str:
+    """The repository's host and path (a folder's path) as a part of an address, which it cannot turn elsewhere."""
+    text = key.removeprefix("file://")
+    if not _PLAIN.fullmatch(text) or ".." in text.split("/"):
+        raise StorageError(f"The repository's address does not fit into {REPOSITORY} of the storage's url.")
+    return text
 
 
 class _Options(dict[str, Any]):

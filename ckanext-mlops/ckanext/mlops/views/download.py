@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.storage import ObjectMissing
 from ckanext.mlops.logic import files
-from ckanext.mlops.transfers import audit, delivery
+from ckanext.mlops.transfers import audit, delivery, storages
 from ckanext.mlops.views.datasets import dataset_or_abort
 
 mlops_download = Blueprint("mlops_download", __name__)
@@ -244,21 +244,22 @@ def _zipped(contents: list[tuple[str, delivery.Content]]) -> Iterator[bytes]:
 
 def _missing(there: files.At, out: dict[str, Any], error: ObjectMissing) -> Response:
     audit.missing(there, out["path"])
-    return _plain(f"{error} {_elsewhere(there, out)}", 404)
+    return _plain(f"{error} {_elsewhere(there, out, missing=True)}", 404)
 
 
-def _elsewhere(there: files.At, out: dict[str, Any]) -> str:
+def _elsewhere(there: files.At, out: dict[str, Any], *, missing: bool = False) -> str:
     """Who could help: the author of the version, and the command; of Git LFS, how to take it from there."""
-    if delivery.in_lfs(out):
-        path = shlex.quote(str(out["path"]))
-        return f"git checkout {there.commit[:12]} && git lfs pull --include {path}"
+    checkout, large = f"git checkout {there.commit[:12]}", storages.in_lfs(out)
+    if large and not missing:
+        return f"{checkout} && git lfs pull --include {shlex.quote(str(out['path']))}"
     remote = f" -r {shlex.quote(str(out['remote']))}" if out.get("remote") else ""
+    push = f"git lfs push --object-id origin {out.get('hash') or ''}" if large else f"{checkout} && dvc push{remote}"
     organization = (there.package.get("organization") or {}).get("title") or ""
     who = " or ".join(filter(None, [there.author, organization]))
     text = tk._("It was recorded with commit {commit}").format(commit=there.commit[:12])
     if who:
         text += tk._("; {who} can push it").format(who=who)
-    return f"{text}: git checkout {there.commit[:12]} && dvc push{remote}"
+    return f"{text}: {push}"
 
 
 def _plain(text: str, status: int) -> Response:
