@@ -15,38 +15,42 @@ from ckanext.mlops.training.source import CkanDvcSource, parse
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 OLD = {
-    "id": "00000000-0000-5000-8000-000000000001",
-    "commit": "a" * 40,
-    "refs": [{"name": "v1.0.0", "kind": "tag"}],
-    "current": False,
-    "facts": {"outs": [{"path": "data/train.csv", "hash": MD5}, {"path": "data/test.csv", "hash": "b" * 32}]},
+    "version": "00000000-0000-5000-8000-000000000001",
+    "files": [{"path": "data/train.csv", "hash": MD5}, {"path": "data/test.csv", "hash": "b" * 32}],
 }
-NEW = {**OLD, "id": "00000000-0000-5000-8000-000000000002", "commit": "c" * 40, "refs": [], "current": True}
-NEW = {**NEW, "facts": {"outs": [{"path": "data/train.csv", "hash": "e" * 32}]}}
+NEW = {
+    "version": "00000000-0000-5000-8000-000000000002",
+    "files": [{"path": "data/train.csv", "hash": "e" * 32}],
+}
+VERSIONS = {"": NEW, "v1.0.0": OLD, "aaaaaaa": OLD, OLD["version"]: OLD}
 
 
 @pytest.fixture
 def portal(stand):
-    """A stand-in of the few actions that a source asks: a whole CKAN would answer the same in a minute, not at once."""
+    """A stand-in of the few actions that a source asks: a whole CKAN would answer the same in a minute, not at once.
+
+    The real one is asked in ``tests/ckan/transfer/test_mlflow_source.py``.
+    """
 
     def answer(handler):
         parts = urlsplit(handler.path)
         asked = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        asked |= json.loads(stand.requests[-1][2] or "{}")
         action = parts.path.rsplit("/", 1)[-1]
-        if action == "mlops_version_list" and asked["id"] == "titanic":
-            offset = int(asked["offset"])
-            result = {"count": 150, "results": [] if offset else [NEW] * 99 + [NEW]}
-            if offset:
-                result["results"] = [OLD]
-        elif action == "mlops_version_show":
-            result = OLD
-        elif action == "package_show":
-            url = f"http://{handler.headers['Host']}/file.csv"
-            result = {"resources": [{"dvc_path": "data/train.csv", "hash": MD5, "url": url}]}
-        elif action == "file.csv":
+        result = None
+        if action == "mlops_file_list" and asked["id"] == "titanic":
+            result = VERSIONS.get(asked.get("version", ""))
+        elif action == "mlops_content_find":
+            found = {"dataset": "x", "name": "titanic", "path": "data/train.csv", "version": {"id": OLD["version"]}}
+            result = {"results": [found] if asked["hash"] == MD5 else []}
+        if action == "download":
             return stand.reply(handler, 200, stand.file)
-        else:
-            return stand.reply(handler, 404, b"{}")
+        if result is None:
+            error = {"__type": "Not Found Error", "message": "Not found"}
+            return stand.reply(handler, 404, json.dumps({"success": False, "error": error}).encode())
+        if "files" in result:
+            more = {"is_dir": False, "algorithm": "md5", "size": 0, "address": "/dataset/titanic/download"}
+            result = {**result, "files": [{**more, **each} for each in result["files"]]}
         return stand.reply(handler, 200, json.dumps({"success": True, "result": result}).encode())
 
     stand.answer, stand.file = answer, b""
@@ -59,14 +63,14 @@ def address(portal, rest):
 
 @pytest.mark.parametrize(
     ("revision", "version", "md5"),
-    [("@v1.0.0", OLD, MD5), ("", NEW, "e" * 32), ("@aaaaaaa", OLD, MD5), ("@" + OLD["id"], OLD, MD5)],
+    [("@v1.0.0", OLD, MD5), ("", NEW, "e" * 32), ("@aaaaaaa", OLD, MD5), ("@" + OLD["version"], OLD, MD5)],
 )
 def test_mlflow_resolves_an_address_to_version_and_hash(portal, revision, version, md5):
     source = mlflow.data.dataset_source_registry.resolve_dataset_source(
         address(portal, f"titanic{revision}/data/train.csv")
     )
     assert isinstance(source, CkanDvcSource)
-    assert (source.version, source.md5, source.path) == (version["id"], md5, "data/train.csv")
+    assert (source.version, source.md5, source.path) == (version["version"], md5, "data/train.csv")
     kept = source.to_json()
     assert json.loads(kept)["page"] == f"{portal.url}/dataset/titanic"
     assert mlflow.data.dataset_source_registry.get_dataset_source_from_json(kept, "ckan_dvc") == source
@@ -91,7 +95,7 @@ def test_a_portal_that_is_away_leaves_the_hash_open_and_says_so(portal):
 
 
 def test_the_token_goes_to_the_portal_of_the_environment_only(portal, monkeypatch):
-    monkeypatch.setenv("CKAN_TOKEN", "s3cret")
+    monkeypatch.setenv("CKAN_API_TOKEN", "s3cret")
     for url, sent in (("https://elsewhere.example.org", None), (portal.url, "s3cret"), (portal.url + "/sub", None)):
         monkeypatch.setenv("CKAN_URL", url)
         portal.requests.clear()
@@ -101,11 +105,21 @@ def test_the_token_goes_to_the_portal_of_the_environment_only(portal, monkeypatc
 
 def test_a_download_is_checked_against_the_hash(portal, tmp_path):
     source = parse(address(portal, "titanic@v1.0.0/data/train.csv")).completed()
-    assert Path(source.load(str(tmp_path))).read_bytes() == b""
+    loaded = Path(source.load(str(tmp_path)))
+    assert (loaded, loaded.read_bytes()) == (tmp_path / "data/train.csv", b"")
+    loaded.unlink()
     portal.file = b"other bytes"
-    with pytest.raises(ValueError, match="other bytes"):
+    with pytest.raises(ValueError, match="another hash"):
         source.load(str(tmp_path))
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_data_that_was_tracked_is_found_by_its_hash_when_the_dataset_has_gone_on(portal, tmp_path):
+    source = CkanDvcSource(portal=portal.url, dataset="titanic", path="data/train.csv", md5=MD5)
+    assert Path(source.load(str(tmp_path))).read_bytes() == b""
+    assert any(OLD["version"] in path or OLD["version"] in str(body) for path, _, body in portal.requests)
+    with pytest.raises(ValueError, match="no such file with the hash"):
+        CkanDvcSource(portal=portal.url, dataset="titanic", path="data/train.csv", md5="f" * 32).load(str(tmp_path))
 
 
 @pytest.mark.parametrize(

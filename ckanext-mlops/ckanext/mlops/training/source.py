@@ -11,12 +11,11 @@ the file has there. Given by :func:`tracked`, everything is known from the work 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tempfile
 import warnings
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -30,7 +29,7 @@ from ckanext.mlops.training.worktree import WorkTree
 
 SCHEMES = {"ckan+dvc": "https", "ckan+dvc+http": "http"}
 #: API token for portals and datasets that are not public.
-TOKEN = "CKAN_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN = "CKAN_API_TOKEN"  # noqa: S105 - the name of a variable
 _TIMEOUT = 20
 _PAGE = re.compile(r"(?P<prefix>.*)/dataset/(?P<name>[^/@]+)(?:@(?P<revision>[^/]+))?(?:/(?P<path>.+))?")
 
@@ -80,26 +79,26 @@ class CkanDvcSource(DatasetSource):
         return addresses.dataset_page(self.portal, self.dataset)
 
     def load(self, dst_path: str | None = None) -> str:
-        """Download the file into a folder (a temporary one without ``dst_path``) and return its path.
+        """Download the file or folder below a folder (a temporary one without ``dst_path``) and return its path.
 
-        Its bytes are checked against the hash.
+        It goes through the portal, as of the run's version; what broke is continued, and its bytes are checked against
+        the hash.
 
         :raises ValueError: the portal does not have this file, or has other bytes
         """
-        url = self._download_url()
+        # ckanapi and progress bars are not what every training needs at its start.
+        from ckanext.mlops.client import ClientError, Portal, get
+
         folder = Path(dst_path or tempfile.mkdtemp(prefix="mlops-"))
-        target = folder / Path(self.path or "data").name
-        digest = hashlib.md5(usedforsecurity=False)
-        with requests.get(url, headers=self._headers(url), timeout=_TIMEOUT, stream=True) as answer:
-            answer.raise_for_status()
-            with target.open("wb") as file:
-                for chunk in answer.iter_content(1 << 20):
-                    digest.update(chunk)
-                    file.write(chunk)
-        if self.md5 and digest.hexdigest() != self.md5:
-            target.unlink()
-            raise ValueError(f"{self.uri}: the portal gives other bytes than those with the hash {self.md5}.")
-        return str(target)
+        try:
+            dataset, version = self._where()
+            items = list(get(Portal(self.portal, self._token()), dataset, folder, version=version, only=self.path))
+        except ClientError as error:
+            raise ValueError(f"{self.uri}: {error}") from None
+        failed = [item.error for item in items if item.status == "failed"]
+        if failed or not items:
+            raise ValueError(f"{self.uri}: {'; '.join(failed) or 'the portal has no file of it'}")
+        return str(folder / self.path) if self.path else str(items[0].path if len(items) == 1 else folder)
 
     def to_dict(self) -> dict[str, str]:
         """What MLflow keeps: all that is known, and ``uri`` and ``page`` for people and other tools."""
@@ -127,7 +126,7 @@ class CkanDvcSource(DatasetSource):
     def completed(self) -> CkanDvcSource:
         """With the version and the hash that the portal knows; as it is, with a warning, when it does not answer."""
         try:
-            found = self._version()
+            found = self._listed(self.revision)
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
             warnings.warn(
                 f"{self.uri}: the portal does not say which version this is ({type(error).__name__}); the run is "
@@ -136,61 +135,59 @@ class CkanDvcSource(DatasetSource):
             )
             return self
         if found is None:
-            raise ValueError(f"{self.uri}: the dataset has no version '{self.revision or 'current'}'.")
-        facts = found.get("facts") or {}
-        outs = {str(out.get("path")): str(out.get("hash") or "") for out in facts.get("outs") or ()}
-        path = self.path or (next(iter(outs)) if len(outs) == 1 else "")
-        if path and path not in outs:
+            raise ValueError(f"{self.uri}: the dataset has no version '{self.revision}'.")
+        hashes = {str(file["path"]): str(file.get("hash") or "") for file in found["files"]}
+        path = self.path or (next(iter(hashes)) if len(hashes) == 1 else "")
+        if path and path not in hashes:
             raise ValueError(
-                f"{self.uri}: this version has no file {path}; it has {', '.join(sorted(outs)) or 'none'}."
+                f"{self.uri}: this version has no file {path}; it has {', '.join(sorted(hashes)) or 'none'}."
             )
-        return CkanDvcSource(
-            portal=self.portal,
-            dataset=self.dataset,
-            version=str(found["id"]),
-            revision=self.revision,
-            path=path,
-            md5=outs.get(path, ""),
-            repository=self.repository,
-        )
+        return replace(self, version=str(found.get("version") or ""), path=path, md5=hashes.get(path, ""))
 
-    def _version(self) -> dict[str, Any] | None:
-        wanted = self.revision
-        if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", wanted):
-            shown: dict[str, Any] = self._action("mlops_version_show", id=wanted)
-            return shown
-        offset = 0
-        while True:
-            page = self._action("mlops_version_list", id=self.dataset, limit="100", offset=str(offset))
-            for version in page["results"]:
-                names = {ref["name"] for ref in version["refs"]} | {version["commit"]}
-                if version["current"] if not wanted else wanted in names or _is_commit(wanted, version["commit"]):
-                    found: dict[str, Any] = version
-                    return found if "facts" in found else self._action("mlops_version_show", id=found["id"])
-            offset += 100
-            if offset >= page["count"]:
-                return None
+    def _listed(self, version: str) -> dict[str, Any] | None:
+        """The dataset's files at a version; None when the dataset is there and has no such version."""
+        try:
+            found: dict[str, Any] = self._action("mlops_file_list", id=self.dataset, version=version)
+        except requests.HTTPError as error:
+            if not version or error.response is None or error.response.status_code != 404:
+                raise
+            self._action("mlops_file_list", id=self.dataset, version="")
+            return None
+        return found
 
-    def _download_url(self) -> str:
-        package = self._action("package_show", id=self.dataset)
-        for resource in package["resources"]:
-            if self.path in ("", resource.get("dvc_path")) and (not self.md5 or resource.get("hash") == self.md5):
-                return str(resource["url"])
-        raise ValueError(
-            f"{self.uri}: no file of the dataset's current state is this one; use 'dvc get' for older ones."
-        )
+    def _where(self) -> tuple[str, str]:
+        """Dataset and version that have this file with this hash.
+
+        :raises ValueError: the portal has none
+        """
+        try:
+            listed = self._listed(self.version or self.revision)
+            hashes = {file["path"]: file.get("hash") for file in listed["files"]} if listed else {}
+            if listed and (not self.md5 or not self.path or hashes.get(self.path) == self.md5):
+                return self.dataset, self.version or self.revision
+            if self.md5:
+                for found in self._action("mlops_content_find", hash=self.md5)["results"]:
+                    version = found.get("version") or {}
+                    if found["path"] == self.path and self.dataset in (found["dataset"], found["name"]):
+                        return self.dataset, str(version.get("id") or "")
+        except (requests.RequestException, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{self.uri}: the portal does not say where it is ({type(error).__name__}).") from None
+        raise ValueError(f"{self.uri}: the portal has no such file with the hash {self.md5 or 'of this version'}.")
 
     def _action(self, name: str, **arguments: str) -> Any:
         url = f"{self.portal}/api/3/action/{name}"
-        answer = requests.get(url, arguments, headers=self._headers(url), timeout=_TIMEOUT, allow_redirects=False)
+        answer = requests.get(url, arguments, headers=self._headers(), timeout=_TIMEOUT, allow_redirects=False)
         answer.raise_for_status()
         return answer.json()["result"]
 
-    def _headers(self, url: str) -> dict[str, str]:
-        token = os.environ.get(TOKEN, "")
+    def _token(self) -> str:
         # To the portal of the environment and to no other: a run's source can name any.
         own = addresses.portal()
-        return {"Authorization": token} if token and own and (url + "/").startswith(own + "/") else {}
+        return os.environ.get(TOKEN, "") if own and (self.portal + "/").startswith(own + "/") else ""
+
+    def _headers(self) -> dict[str, str]:
+        token = self._token()
+        return {"Authorization": token} if token else {}
 
 
 def parse(uri: str) -> CkanDvcSource:
@@ -231,7 +228,3 @@ def tracked(path: str | Path) -> CkanDvcSource:
         md5=found.hash,
         repository=tree.repository,
     )
-
-
-def _is_commit(wanted: str, commit: str) -> bool:
-    return bool(re.fullmatch(r"[0-9a-f]{7,40}", wanted)) and commit.startswith(wanted)
