@@ -42,7 +42,7 @@ def test_arguments_answer_and_rights_are_documented(action):
 def world(people, make_dataset):
     """What the examples speak of."""
     package = make_dataset(name="titanic-train", dvc_repository="https://example.org/o/titanic.git")
-    make_dataset(name="titanic-raw")
+    raw = make_dataset(name="titanic-raw", resources=[{"name": "train.csv", "url": ""}])
     source = helpers.call_action(
         "harvest_source_create",
         {"user": people.sysadmin.name},
@@ -53,6 +53,7 @@ def world(people, make_dataset):
         owner_org=people.organization["id"],
     )
     ids = {"VERSION_ID": str(uuid.uuid4()), "LINK_ID": str(uuid.uuid4()), "RUN_ID": uuid.uuid4().hex}
+    ids["RESOURCE_ID"] = raw["resources"][0]["id"]
     ids["REQUEST_ID"] = str(uuid.uuid4())
     model.Session.add(
         AccessRequest(id=ids["REQUEST_ID"], package_id=package["id"], user_id=people.outsider.id, reason="", answer="")

@@ -44,6 +44,7 @@ MATRIX = {
     "mlops_dataset_register": (ASKER, ASKER),  # who asked for the reading: test_register.py
     "mlops_dataset_load": (SIGNED_IN, SIGNED_IN),  # each dataset of it is checked by CKAN: test_upload.py
     "mlops_dataset_similar": (EVERYBODY, READERS_OF_PRIVATE),
+    "mlops_file_append": (EDITORS, EDITORS),
     "mlops_file_diff": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_file_list": (EVERYBODY, READERS_OF_PRIVATE),
     "mlops_field_list": (EDITORS, EDITORS),
@@ -141,7 +142,12 @@ class World:
     """One dataset with a version and a link, and a harvest source; all of it private or all public."""
 
     def __init__(self, people, make_dataset, private):
-        self.package = make_dataset(name="titanic", private=private, dvc_repository="https://example.org/o/r.git")
+        self.package = make_dataset(
+            name="titanic",
+            private=private,
+            dvc_repository="https://example.org/o/r.git",
+            resources=[{"name": "notes", "url": ""}],
+        )
         # The address is refused before anything is read: whoever gets that far was allowed to.
         self.source = helpers.call_action(
             "harvest_source_create",
@@ -231,6 +237,7 @@ class World:
             "mlops_saved_search_list": {},
             "mlops_search_suggest": {"q": "ti"},
             "mlops_server_list": {},
+            "mlops_file_append": {"id": self.package["resources"][0]["id"], "key": "x", "size": 1},
             "mlops_file_diff": {"before": self.version, "after": self.version},
             "mlops_source_add": package | {"dataset": "nothing"},
             "mlops_version_diff": {"before": self.version, "after": self.version},
@@ -317,6 +324,8 @@ def test_what_does_not_exist_is_not_found(people, api, refused, action):
         "plot": "x",
         "things": "x",
         "dataset": "x",
+        "key": "x",
+        "size": 1,
     }
     with pytest.raises(refused) as caught:
         api(action, people.sysadmin, server="lab", target="x", **more, **nothing)

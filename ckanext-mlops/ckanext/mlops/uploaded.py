@@ -10,6 +10,7 @@ from typing import Any
 from werkzeug.datastructures import FileStorage
 
 from ckanext.mlops.client.hashing import CHUNK, Md5
+from ckanext.mlops.transfers.appending import Known
 
 
 def note_content(resource: dict[str, Any]) -> None:
@@ -20,6 +21,11 @@ def note_content(resource: dict[str, Any]) -> None:
     """
     upload = resource.get("upload")
     if not isinstance(upload, FileStorage) or not upload.filename:
+        return
+    if isinstance(upload, Known):
+        size = upload.stream.seek(0, 2)
+        upload.stream.seek(0)
+        resource |= {"hash": upload.digest, "hash_algorithm": "md5", "size": size}
         return
     md5, size = Md5(), 0
     upload.stream.seek(0)

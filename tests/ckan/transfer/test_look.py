@@ -77,6 +77,20 @@ def test_a_worker_looks_and_everybody_sees(dataset, api, people, page, tmp_path)
     assert looking.look(dataset["id"], now=later).pushed == 2
 
 
+def test_the_comparison_of_versions_shows_columns_to_who_may_take_the_files(dataset, api, people, page):
+    looking.look(dataset["id"])
+    after, before = (row.id for row in versions.page(model.Session(), [dataset["id"]], 5))
+    (table,) = api("mlops_file_diff", before=before, after=after)["columns"]
+    assert table["path"] == "train.csv"
+    assert {"name": "Age", "before": "integer", "after": "number"} in table["differences"]
+    body = page(f"/dataset/titanic/versions/compare?before={before}&after={after}").body
+    assert "Columns of train.csv" in body
+    assert "<code>Cabin</code></th><td>text</td>" in body
+    api("package_patch", people.editor, id="titanic", data_access="on_request")
+    assert api("mlops_file_diff", people.outsider, before=before, after=after)["columns"] == []
+    assert "Cabin" not in page(f"/dataset/titanic/versions/compare?before={before}&after={after}", people.outsider).body
+
+
 def test_a_storage_that_is_away_is_unknown_and_not_missing(dataset, api, tmp_path, monkeypatch):
     monkeypatch.setitem(config, "ckanext.mlops.storage.x.url", str(tmp_path / "unmounted"))
     assert looking.look(dataset["id"]).unknown == 3

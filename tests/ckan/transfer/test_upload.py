@@ -132,6 +132,27 @@ def test_one_bad_dataset_stops_no_other(portal, record):
     assert shown()["resources"][0]["hash"]
 
 
+def test_a_group_that_is_not_there_is_named(portal, record):
+    (result,) = upload(portal, [replace(record, files=(), groups=("nowhere",))])
+    assert result.status == "failed"
+    assert "There is no group 'nowhere'" in result.error
+    helpers.call_action(
+        "group_create", {"user": "root"}, name="weather", users=[{"name": "editor", "capacity": "editor"}]
+    )
+    record = replace(record, groups=("weather",))
+    assert [each.status for each in upload(portal, [record])] == ["created"]
+    assert [each.status for each in upload(portal, [record])] == ["unchanged"]
+    assert [group["name"] for group in shown()["groups"]] == ["weather"]
+
+
+def test_a_file_without_content(portal, tmp_path):
+    (tmp_path / "empty.csv").write_bytes(b"")
+    record = DatasetRecord("empty", owner_org="lab", files=(FileRecord("empty.csv", tmp_path / "empty.csv"),))
+    assert [each.status for each in upload(portal, [record])] == ["created"]
+    assert [each.status for each in upload(portal, [record])] == ["unchanged"]
+    assert shown("empty")["resources"][0]["hash"] == Md5(b"").hexdigest()
+
+
 def test_who_may_not_edit_changes_nothing(portal, live, record, people):
     list(upload(portal, [record]))
     from ckanext.mlops.client import Portal

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int], None]
 _AGAIN = {429, 502, 503, 504}
 _MAX_WAIT = 60.0
+#: Bytes of a file that go in one request where it is sent in parts.
+PART = 16 * 1024 * 1024
 
 
 class ClientError(MlopsError):
@@ -140,6 +142,46 @@ class Portal:
             return self._patiently(send)
         except requests.RequestException as error:
             raise ClientError(f"{path}: {self.url} cannot be reached: {str(error)[:300]}") from None
+
+    def append_file(self, resource_id: str, path: Path, *, progress: Progress | None = None) -> dict[str, Any]:
+        """Send a large file to a resource in parts (``mlops_file_append``); what an earlier call began is continued.
+
+        :raises Refused: the portal says no
+        :raises ClientError: it cannot be reached, or the file changes meanwhile
+        """
+        status = path.stat()
+        key = f"{path.name[-100:]}-{status.st_size}-{status.st_mtime_ns}"
+        fields: dict[str, Any] = {"id": resource_id, "key": key, "size": status.st_size, "name": path.name}
+        received: int = self.action("mlops_file_append", **fields)["received"]
+        md5, at = Md5(), 0
+        restarted = 0
+        with path.open("rb") as stream:
+            while True:
+                if at > received:  # the portal has less than it had: another one sends, or it was tidied up
+                    restarted += 1
+                    if restarted > self.retries:
+                        raise ClientError(f"{path}: the portal loses what it received; does another upload of it run?")
+                    stream.seek(0)
+                    md5, at = Md5(), 0
+                while at < received and (data := stream.read(min(CHUNK, received - at))):
+                    md5.update(data)
+                    at += len(data)
+                    if progress is not None:
+                        progress(len(data))
+                part = stream.read(PART)
+                md5.update(part)
+                last = at + len(part) >= status.st_size
+                if at + len(part) != status.st_size if last else not part:
+                    raise ClientError(f"{path} changed its size while it was sent: send it again.")
+                digest = {"hash": md5.hexdigest()} if last else {}
+                files = {"upload": (path.name, part)} if part else None
+                answer = self.action("mlops_file_append", files=files, **fields, offset=at, **digest)
+                at += len(part)
+                if progress is not None:
+                    progress(len(part))
+                received = answer["received"]
+                if answer["resource"] is not None:
+                    return {**answer["resource"], "sent_hash": md5.hexdigest()}
 
     def open(self, address: str, *, start: int = 0) -> requests.Response:
         """A streamed answer from below the portal's address, beginning at byte ``start``; the token goes nowhere else.

@@ -22,6 +22,8 @@ from ckanext.mlops.client.records import DatasetRecord, FileRecord
 TINY = 64 * 1024
 #: Files up to this size are hashed before anything is sent; larger ones while they are sent, when they are new.
 HASHED_FIRST = 64 * 1024 * 1024
+#: Files larger than this are sent in parts, so that a break costs one part only.
+IN_PARTS = 64 * 1024 * 1024
 BATCH = 50
 BATCH_BYTES = 8 * 1024 * 1024
 Progress = Callable[[int], None]
@@ -103,7 +105,7 @@ def _batches(records: Iterator[DatasetRecord]) -> Iterator[list[DatasetRecord]]:
     batch: list[DatasetRecord] = []
     size = 0
     for record in records:
-        own = sum(_size(each) for each in record.files if _size(each) <= TINY)
+        own = sum(file_size(each) for each in record.files if file_size(each) <= TINY)
         if batch and (len(batch) >= BATCH or size + own > BATCH_BYTES):
             yield batch
             batch, size = [], 0
@@ -113,7 +115,8 @@ def _batches(records: Iterator[DatasetRecord]) -> Iterator[list[DatasetRecord]]:
         yield batch
 
 
-def _size(file: FileRecord) -> int:
+def file_size(file: FileRecord) -> int:
+    """Bytes of a file, 0 for one that is elsewhere or gone."""
     try:
         return file.path.stat().st_size if file.path is not None else 0
     except OSError:
@@ -221,8 +224,11 @@ def _send(portal: Portal, file: FileRecord, there: dict[str, Any], dry_run: bool
         if there["hash"] and size > HASHED_FIRST and file_md5(path) == there["hash"]:
             return _Sent(file.name, skipped=True)
         if not dry_run:
-            fields = {"id": there["id"], "hash_algorithm": "md5", "size": str(size)}
-            done = portal.send_file("resource_patch", path, fields, progress=progress)
+            if size > IN_PARTS:
+                done = portal.append_file(there["id"], path, progress=progress)
+            else:
+                fields = {"id": there["id"], "hash_algorithm": "md5", "size": str(size)}
+                done = portal.send_file("resource_patch", path, fields, progress=progress)
             if done.get("hash") != done["sent_hash"]:
                 return _Sent(file.name, error=f"{path}: the portal has hash {done.get('hash')}; send it again")
         return _Sent(file.name, size)
@@ -243,7 +249,7 @@ def _result(
         status = "failed"
     elif went and status == "unchanged":
         status = "updated"
-    sizes = {each.name: _size(each) for each in record.files}
+    sizes = {each.name: file_size(each) for each in record.files}
     return Result(
         record.place,
         record.name,

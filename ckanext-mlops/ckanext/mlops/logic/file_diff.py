@@ -13,7 +13,7 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.file_changes import File, FileChanges, compare
 from ckanext.mlops.logic.reader import same_user
 from ckanext.mlops.model import Version, contents
-from ckanext.mlops.transfers import delivery
+from ckanext.mlops.transfers import delivery, profiles
 
 MAX_MEMBERS = 100_000
 MAX_SIZED = 200
@@ -68,7 +68,29 @@ def between(context: Context, before: Version, after: Version, repositories: Map
         return sides[later].size(path) if asked <= MAX_SIZED else None
 
     found = compare(sides[0].files, sides[1].files, size_of)
-    return _answer(found, sides, unknown, before, after)
+    return {**_answer(found, sides, unknown, before, after), "columns": _columns(context, before, after)}
+
+
+def _columns(context: Context, before: Version, after: Version) -> list[dict[str, Any]]:
+    """How the columns of tables differ that a worker looked at on both sides, for who may take them."""
+    old, new = _hashes(before), _hashes(after)
+    paths = [path for path in new if path in old and old[path] != new[path]]
+    for version in (before, after):
+        if not paths:
+            return []
+        try:
+            tk.check_access("mlops_download", same_user(context), {"id": version.package_id})
+        except tk.NotAuthorized:
+            return []
+    there = contents.rows(before.package_id, [(path, old[path]) for path in paths])
+    here = contents.rows(after.package_id, [(path, new[path]) for path in paths])
+    found = []
+    for path in paths:
+        rows = there.get((path, old[path])), here.get((path, new[path]))
+        profiled = [row.profile for row in rows if row is not None and row.profile]
+        if len(profiled) == 2 and all(each.get("kind") == "table" for each in profiled):
+            found.append({"path": path, "differences": profiles.difference(*profiled)})
+    return found
 
 
 def _answer(

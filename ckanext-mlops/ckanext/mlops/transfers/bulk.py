@@ -185,6 +185,7 @@ def _planned(user: str, given: Mapping[str, Any], files: Mapping[str, tuple[str,
     name = str(given.get("name") or "")
     if not name:
         raise tk.ValidationError({"name": [tk._("Missing value")]})
+    _check_groups(given)
     merged = _merge(user, given, files)
     hashes = {
         each.get("name"): str(each.get("hash") or "")
@@ -201,6 +202,18 @@ def _planned(user: str, given: Mapping[str, Any], files: Mapping[str, tuple[str,
         return Loaded(name, "created", "", merged.changed, {}, resources), merged
     status = "updated" if merged.changed else "unchanged"
     return Loaded(name, status, str(merged.before["id"]), merged.changed, {}, resources), merged
+
+
+def _check_groups(given: Mapping[str, Any]) -> None:
+    """CKAN leaves out groups that do not exist, without a word.
+
+    :raises ValidationError: naming one
+    """
+    for each in given.get("groups") or ():
+        name = str(each.get("name") or each.get("id") or "") if isinstance(each, Mapping) else ""
+        group = model.Group.get(name) if name else None
+        if group is None or group.is_organization or group.state != "active":
+            raise tk.ValidationError({"groups": [tk._("There is no group {name}").format(name=repr(name[:100]))]})
 
 
 def _write(user: str, loaded: Loaded, merged: _Merged) -> None:

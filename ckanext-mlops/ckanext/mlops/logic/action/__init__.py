@@ -3,7 +3,7 @@
 from ckanext.mlops.logic.action.access import mlops_access_ask, mlops_access_decide, mlops_access_list
 from ckanext.mlops.logic.action.compare import mlops_compare
 from ckanext.mlops.logic.action.contents import mlops_content_check, mlops_content_find, mlops_profile_show
-from ckanext.mlops.logic.action.datasets import mlops_dataset_load
+from ckanext.mlops.logic.action.datasets import mlops_dataset_load, mlops_file_append
 from ckanext.mlops.logic.action.deletion import package_delete
 from ckanext.mlops.logic.action.fields import mlops_field_list, mlops_field_restore, mlops_field_take
 from ckanext.mlops.logic.action.files import mlops_audit_list, mlops_file_list, mlops_recipe_show
@@ -87,6 +87,7 @@ __all__ = [
     "mlops_field_list",
     "mlops_field_restore",
     "mlops_field_take",
+    "mlops_file_append",
     "mlops_file_diff",
     "mlops_file_list",
     "mlops_harvest_approve",

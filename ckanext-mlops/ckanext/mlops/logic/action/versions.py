@@ -138,8 +138,9 @@ def mlops_file_diff(context: Context, data_dict: DataDict) -> dict[str, Any]:
         version: content that the earlier one had, at whatever path), ``share_reused`` (0 to 1, of what ``share_of``
         says: ``bytes`` or ``files``; null when a folder is unknown), ``bytes_before``, ``bytes_after``, ``bytes_new``,
         ``bytes_gone`` (null where a size is not known), ``files`` (each ``path``, ``change``, ``before`` and ``after``:
-        hashes, ``size_before``, ``size_after``, ``moved_from``), ``unknown`` (each ``path``, ``why``) and ``command``:
-        what tells it in a clone of the repository
+        hashes, ``size_before``, ``size_after``, ``moved_from``), ``unknown`` (each ``path``, ``why``), ``columns``
+        (each ``path`` of a table that a worker looked at and ``differences``: ``name``, ``before`` and ``after``, the
+        column's types or null) and ``command``: what tells it in a clone of the repository
     :rtype: dictionary
     """
     tk.check_access("mlops_file_diff", context, data_dict)

@@ -26,6 +26,11 @@ def mlops_recipe_show(context: Context, data_dict: DataDict) -> AuthResult:
     return may("package_show", context, data_dict["id"])
 
 
+def mlops_file_append(context: Context, data_dict: DataDict) -> AuthResult:
+    """Whoever may change the resource."""
+    return may("resource_update", context, data_dict["id"])
+
+
 def mlops_content_check(context: Context, data_dict: DataDict) -> AuthResult:
     """Editors of the dataset."""
     return may("package_update", context, data_dict["id"])

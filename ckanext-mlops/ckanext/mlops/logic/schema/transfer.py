@@ -51,3 +51,16 @@ def profile_show(not_empty: Validator, unicode_safe: Validator, default: Validat
         "version": [default(""), unicode_safe, at_most(MAX_TARGET)],
         "against": [default(""), unicode_safe, at_most(MAX_TARGET)],
     }
+
+
+@validator_args
+def file_append(not_empty: Validator, unicode_safe: Validator, default: ValidatorFactory) -> Schema:
+    """``id`` of a resource; ``key``, ``size`` and ``name`` of a file, ``hash`` of it, and where its part begins."""
+    return {
+        "id": [not_empty, unicode_safe],
+        "key": [not_empty, unicode_safe, at_most(MAX_TARGET)],
+        "size": [not_empty, between(1, 2**50)],
+        "name": [default("data"), unicode_safe, at_most(MAX_TARGET)],
+        "offset": [default(0), between(0, 2**50)],
+        "hash": [default(""), unicode_safe, at_most(MAX_TARGET)],
+    }
