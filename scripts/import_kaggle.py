@@ -43,6 +43,8 @@ def import_kaggle(
     """Download REFERENCE (owner/dataset, or a competition's name), track it with DVC, and register it."""
     portal = open_portal(remote, apikey, retries)
     try:
+        if not no_dvc:
+            from_kaggle.check_trackable(folder)
         record = from_kaggle.download(reference, folder)
         contents = record.files
         if not no_dvc:

@@ -100,11 +100,11 @@ def run(kaggle, live, people, tmp_path):
     for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
         subprocess.run(command, cwd=work, check=True)
 
-    def call(*arguments):
+    def call(*arguments, code=0):
         options = ["--folder", str(work / "data"), "-r", live, "-a", people.editor.token, "-o", "lab"]
         done = CliRunner().invoke(script.import_kaggle, [*arguments, *options])
-        assert done.exit_code == 0, done.output
-        return work
+        assert done.exit_code == code, done.output
+        return work if not code else done.output
 
     return call
 
@@ -135,3 +135,32 @@ def test_a_competition_is_uploaded(run):
     assert package["url"] == "https://www.kaggle.com/competitions/titanic"
     (file,) = package["resources"]
     assert (file["url_type"], file["hash"], file["size"]) == ("upload", Md5(DATA).hexdigest(), len(DATA))
+
+
+def test_a_second_run_changes_nothing(run):
+    work = run("ada/titanic-data")
+    before, tracked = shown("titanic-data"), (work / "data/titanic-data.dvc").read_text()
+    run("https://www.kaggle.com/datasets/ada/titanic-data/?select=train.csv")
+    assert shown("titanic-data") == before
+    assert (work / "data/titanic-data.dvc").read_text() == tracked
+
+
+@pytest.mark.parametrize("reference", ["ada/titanic-data", "titanic"])
+def test_what_a_killed_run_left_is_done_again(run, tmp_path, reference):
+    name = reference.rsplit("/", 1)[-1]
+    folder = tmp_path / "project/data" / name
+    folder.mkdir(parents=True)
+    (folder / f"{name}.zip").write_bytes(archive()[:50])
+    (folder / "train.csv").write_bytes(DATA[:5])
+    run(reference)
+    assert (folder / "train.csv").read_bytes() == DATA
+    assert sorted(path.name for path in folder.iterdir() if path.name != "dataset-metadata.json") == ["train.csv"]
+    assert shown(name)["resources"][0]["hash"] == Md5(DATA).hexdigest()
+
+
+def test_what_cannot_be_done_is_said_before_anything_is_downloaded(run, kaggle, tmp_path):
+    assert "names nothing of Kaggle" in run("../../etc", code=3)
+    (tmp_path / "project/.dvc").rename(tmp_path / "project/.gone")
+    assert "git init && dvc init" in run("ada/titanic-data", code=3)
+    assert kaggle.asked == []
+    assert not (tmp_path / "project/data").exists()

@@ -19,6 +19,7 @@ from ckanext.mlops.client.records import (
     dataset_name,
     is_data,
     origins,
+    unique,
 )
 
 KAGGLE = "dataset-metadata.json"
@@ -45,11 +46,17 @@ def read_folder(folder: Path) -> Iterator[DatasetRecord | BadRecord]:
         raise BadRecord(
             str(folder), f"no metadata file: put a {KAGGLE}, a {FRICTIONLESS} or a croissant.json beside the data"
         )
-    for each in found:
+    yield from unique(_datasets(found))
+
+
+def _datasets(folders: Iterable[Path]) -> Iterator[DatasetRecord | BadRecord]:
+    for each in folders:
         try:
             yield read_dataset(each)
         except BadRecord as error:
             yield error
+        except OSError as error:
+            yield BadRecord(str(each), f"cannot be read: {error.strerror or error}")
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -65,11 +72,14 @@ def metadata_file(folder: Path) -> Path | None:
     """The metadata file of a folder."""
     for name in (KAGGLE, FRICTIONLESS, *CROISSANT):
         for found in sorted(folder.glob(name)):
-            if found.is_file() and (
-                found.name != "metadata.json" or "croissant" in found.read_text("utf-8", "replace")
-            ):
+            if found.is_file() and (found.name != "metadata.json" or _names_croissant(found)):
                 return found
     return None
+
+
+def _names_croissant(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return b"croissant" in stream.read(MAX_METADATA)
 
 
 def read_dataset(folder: Path) -> DatasetRecord:

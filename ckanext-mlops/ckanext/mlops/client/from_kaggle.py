@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -16,11 +18,12 @@ from ckanext.mlops.client.hashing import file_md5
 from ckanext.mlops.client.portal import ClientError
 from ckanext.mlops.client.records import DatasetRecord, FileRecord, dataset_name, is_data
 
+_REFERENCE = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 SITE = "https://www.kaggle.com"
 
 
 def download(reference: str, folder: Path) -> DatasetRecord:
-    """Download what ``reference`` names below ``folder``: ``owner/dataset``, or the name of a competition.
+    """Download what ``reference`` names below ``folder``: ``owner/dataset``, the name of a competition, or its address.
 
     Kaggle's credentials are where its client looks: ``KAGGLE_API_TOKEN``, ``~/.kaggle``.
 
@@ -33,6 +36,7 @@ def download(reference: str, folder: Path) -> DatasetRecord:
         raise ClientError("Kaggle's client is not installed: pip install 'ckanext-mlops[kaggle]'.") from None
     except SystemExit:
         raise ClientError("Kaggle wants credentials: set KAGGLE_API_TOKEN, or put them into ~/.kaggle.") from None
+    reference = named(reference)
     api = KaggleApi()
     target = folder / dataset_name(reference.rsplit("/", 1)[-1])
     target.mkdir(parents=True, exist_ok=True)
@@ -44,6 +48,32 @@ def download(reference: str, folder: Path) -> DatasetRecord:
         raise ClientError("Kaggle wants credentials: set KAGGLE_API_TOKEN, or put them into ~/.kaggle.") from None
     except (OSError, ValueError, zipfile.BadZipFile) as error:  # requests' errors are OSErrors
         raise ClientError(f"{reference}: Kaggle's client says: {str(error)[:300]}") from None
+
+
+def named(reference: str) -> str:
+    """``owner/dataset`` or the name of a competition, also of an address that was copied from the browser.
+
+    :raises ClientError: it is neither
+    """
+    text = reference.strip().split("?")[0].split("#")[0].rstrip("/")
+    text = re.sub(r"^(https?://)?(www\.)?kaggle\.com/(datasets|competitions|c)/", "", text)
+    if not _REFERENCE.fullmatch(text):
+        raise ClientError(f"{reference!r} names nothing of Kaggle: give owner/dataset, or the name of a competition.")
+    return text
+
+
+def check_trackable(folder: Path) -> None:
+    """See that DVC can track what will be in ``folder``, before anything is downloaded.
+
+    :raises ClientError: it cannot
+    """
+    if importlib.util.find_spec("dvc") is None:
+        raise ClientError("DVC is not installed: pip install 'ckanext-mlops[dvc]', or give --no-dvc.")
+    place = folder.resolve()
+    if not any((each / ".dvc").is_dir() for each in (place, *place.parents)):
+        raise ClientError(
+            f"{folder} is in no repository of DVC: 'git init && dvc init' where it shall be, or give --no-dvc."
+        )
 
 
 def _dataset(api: Any, reference: str, target: Path) -> DatasetRecord:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from ckanext.mlops.client.records import BadRecord
 from ckanext.mlops.client.spreadsheets import read_rows
 
 ALIASES = {"dataset": "id", "run": "target", "run_id": "target", "experiment": "target", "model": "target"}
+#: Columns whose name says of what kind the target is.
+IMPLIED = {"experiment": "experiment", "model": "registered_model"}
 FIELDS = ("id", "server", "kind", "target", "relation", "version", "resource", "note")
 PAGE = 1000
 
@@ -55,12 +59,17 @@ def read_links(path: Path, defaults: Mapping[str, str]) -> Iterator[LinkRecord |
 
     :raises BadRecord: the table as a whole cannot be read
     """
-    for place, values in read_rows(path):
+    for place, values in read_rows(path, {*FIELDS, *ALIASES}):
+        if "" in values:
+            yield BadRecord(place, str(values[""]))
+            continue
         row = dict(defaults)
         for key, value in values.items():
-            name = str(key).strip().lower()
-            if name == "experiment":
-                row["kind"] = "experiment"
+            name = str(key).strip().lower().replace(" ", "_")
+            if value is None:
+                continue
+            if name in IMPLIED and "kind" not in values:
+                row["kind"] = IMPLIED[name]
             row[ALIASES.get(name, name)] = str(value)
         unknown = sorted(row.keys() - set(FIELDS))
         missing = [name for name in ("id", "server", "target") if not row.get(name)]
@@ -95,6 +104,8 @@ def search_runs(
                 answer = response.json()
             except (requests.RequestException, ValueError) as error:
                 raise ClientError(f"{tracking_uri} does not answer as MLflow: {str(error)[:200]}") from None
+            if not isinstance(answer, dict):
+                raise ClientError(f"{tracking_uri} does not answer as MLflow.")
             if response.status_code != 200:
                 raise ClientError(f"MLflow: {answer.get('message') or response.reason}")
             return answer
@@ -115,11 +126,28 @@ def search_runs(
 
 
 def link(
-    portal: Portal, records: Iterable[LinkRecord], *, jobs: int = 4, dry_run: bool = False
+    portal: Portal,
+    records: Iterable[LinkRecord],
+    *,
+    jobs: int = 4,
+    dry_run: bool = False,
+    stop_at_error: bool = False,
 ) -> Iterator[LinkResult]:
-    """Make the links; one that is there already stays as it is."""
+    """Make the links; one that is there already stays as it is.
+
+    :param stop_at_error: begin nothing more after the first failure
+    """
     with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(lambda each: _link(portal, each, dry_run), records)
+        left = iter(records)
+        waiting = deque(pool.submit(_link, portal, each, dry_run) for each in islice(left, jobs * 2))
+        failed = False
+        while waiting:
+            result = waiting.popleft().result()
+            failed = failed or result.status == "failed"
+            yield result
+            if failed and stop_at_error:
+                continue
+            waiting.extend(pool.submit(_link, portal, each, dry_run) for each in islice(left, 1))
 
 
 def _link(portal: Portal, record: LinkRecord, dry_run: bool) -> LinkResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -105,6 +106,11 @@ class DatasetRecord:
         for each in self.files:
             if each.path is not None and not each.path.is_file():
                 raise BadRecord(self.place, f"there is no file {each.path}")
+            if not _sendable(each.name) or (each.path is not None and not _sendable(each.path.name)):
+                raise BadRecord(self.place, f"the name of the file {each.name!r} is not UTF-8; rename the file")
+        for key, value in self.package().items():
+            if not _sendable(value):
+                raise BadRecord(self.place, f"{key}: has characters that no portal stores (NUL, or half of a pair)")
         return self
 
     def with_defaults(self, **values: Any) -> DatasetRecord:
@@ -130,6 +136,27 @@ class DatasetRecord:
         if self.derived_from:
             found["derived_from"] = [dict(each) for each in self.derived_from]
         return {key: value for key, value in found.items() if value not in ("", None)}
+
+
+def unique(records: Iterable[DatasetRecord | BadRecord]) -> Iterator[DatasetRecord | BadRecord]:
+    """The records; one whose name another one had before is bad: the second would write over the first."""
+    seen: dict[str, str] = {}
+    for each in records:
+        if isinstance(each, DatasetRecord):
+            if each.name in seen:
+                yield BadRecord(each.place, f"the name {each.name!r} is that of {seen[each.name]}, too")
+                continue
+            seen[each.name] = each.place
+        yield each
+
+
+def _sendable(value: Any) -> bool:
+    """Whether all text in a value can be stored."""
+    if isinstance(value, str):
+        return "\0" not in value and not re.search("[\ud800-\udfff]", value)
+    if isinstance(value, dict):
+        return all(_sendable(key) and _sendable(each) for key, each in value.items())
+    return all(map(_sendable, value)) if isinstance(value, (list, tuple)) else True
 
 
 def tag_name(text: str) -> str:

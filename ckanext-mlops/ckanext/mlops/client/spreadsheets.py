@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import difflib
 import glob
+import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ckanext.mlops.client.folders import license_id
-from ckanext.mlops.client.records import TEXT_FIELDS, BadRecord, DatasetRecord, FileRecord, dataset_name, origins
+from ckanext.mlops.client.records import (
+    TEXT_FIELDS,
+    BadRecord,
+    DatasetRecord,
+    FileRecord,
+    dataset_name,
+    origins,
+    unique,
+)
 
 #: Columns under other names that people give them.
 ALIASES = {
@@ -29,46 +40,112 @@ ALIASES = {
     "resource_url": "urls",
 }
 COLUMNS = ("name", "owner_org", "private", "tags", "groups", "derived_from", "files", "urls", *TEXT_FIELDS)
+MAX_CELL = 16 * 1024 * 1024
 _YES, _NO = ("true", "yes", "1", "private"), ("false", "no", "0", "public", "")
 
 
-def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place, values by column) of each row that is not empty.
+def read_rows(path: Path, columns: Collection[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, values by column) of each row that is not empty; a row that cannot be read has its reason under ``""``.
 
+    :param columns: names that tell which separator a CSV file has
     :raises BadRecord: the table as a whole cannot be read
     """
-    import pandas as pd  # slow to import, and needed here only
-
     kind = path.suffix.lower()
     try:
         if kind in (".jsonl", ".ndjson"):
             yield from _json_lines(path)
-            return
-        if kind in (".xlsx", ".xlsm"):
-            table = pd.read_excel(path, dtype=str, keep_default_na=False)
         elif kind in (".csv", ".tsv", ".txt"):
-            table = pd.read_csv(
-                path, dtype=str, keep_default_na=False, sep="\t" if kind == ".tsv" else ",", encoding="utf-8-sig"
-            )
+            yield from _csv_rows(path, "\t" if kind == ".tsv" else "", columns)
+        elif kind in (".xlsx", ".xlsm"):
+            yield from _excel_rows(path)
         else:
             raise BadRecord(str(path), "its name must end in .csv, .tsv, .jsonl or .xlsx")
-    except (OSError, ValueError, ImportError) as error:
-        raise BadRecord(str(path), f"cannot be read: {error}") from None
+    except OSError as error:
+        raise BadRecord(str(path), f"cannot be read: {error.strerror or error}") from None
+
+
+def _csv_rows(path: Path, separator: str, columns: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    text = _decoded(path)
+    # Notes of a dataset may be long.
+    csv.field_size_limit(MAX_CELL)
+    separator = separator or _separator(text.split("\n", 1)[0], columns)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        header = [name.strip() for name in next(lines, [])]
+        if not any(header):
+            raise BadRecord(str(path), "it has no first row with the names of columns")
+        twice = sorted({name for name in header if name and header.count(name) > 1})
+        if twice:
+            raise BadRecord(str(path), f"two columns are called {twice[0]!r}")
+        first = lines.line_num + 1
+        for cells in lines:
+            place, first = f"{path.name}, row {first}", lines.line_num + 1
+            if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
+                said = (
+                    f"{len(cells)} cells in a table of {len(header)} columns; put text with {separator!r} into quotes"
+                )
+                yield place, {"": said}
+                continue
+            values = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
+            if values:
+                yield place, values
+    except csv.Error as error:
+        raise BadRecord(f"{path.name}, row {lines.line_num}", f"no CSV: {error}") from None
+
+
+def _decoded(path: Path) -> str:
+    data = path.read_bytes()
+    encoding = "utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        place = f"{path.name}, row {data.count(10, 0, error.start) + 1}"
+        raise BadRecord(place, "the text is not UTF-8; save the table as 'CSV UTF-8'") from None
+
+
+def _separator(header: str, columns: Collection[str]) -> str:
+    """The separator with which the first row names most columns; spreadsheets in much of Europe write ``;``."""
+
+    def known(separator: str) -> int:
+        names = [name.strip().strip('"').lower() for name in header.split(separator)]
+        return sum(name in columns for name in names)
+
+    return max(",;\t", key=known)
+
+
+def _excel_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    import pandas as pd  # slow to import, and needed here only
+
+    try:
+        table = pd.read_excel(path, dtype=str, keep_default_na=False, engine="openpyxl")
+    except ImportError:
+        raise BadRecord(str(path), "Excel files need openpyxl: pip install 'ckanext-mlops[excel]'") from None
+    except OSError:
+        raise
+    except Exception as error:  # a stranger's file makes openpyxl raise anything
+        raise BadRecord(str(path), f"is no sound Excel file: {str(error)[:200]}") from None
     for number, row in enumerate(table.to_dict("records"), start=2):
-        values = {str(key).strip(): str(value).strip() for key, value in row.items() if str(value).strip()}
+        values = {
+            str(key).strip(): str(value).strip()
+            for key, value in row.items()
+            if not pd.isna(value) and str(value).strip()
+        }
         if values:
             yield f"{path.name}, row {number}", values
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, text in enumerate(lines, start=1):
-            if not text.strip():
+    with path.open("rb") as lines:
+        for number, data in enumerate(lines, start=1):
+            if not data.strip():
                 continue
             place = f"{path.name}, line {number}"
             try:
-                values = json.loads(text)
-            except ValueError as error:
+                values = json.loads(data.decode("utf-8-sig"))
+            except UnicodeDecodeError:
+                yield place, {"": "the text is not UTF-8"}
+                continue
+            except (ValueError, RecursionError) as error:
                 yield place, {"": f"no JSON: {error}"}
                 continue
             yield place, values if isinstance(values, dict) else {"": "must be a JSON object"}
@@ -79,17 +156,15 @@ def read_table(path: Path) -> Iterator[DatasetRecord | BadRecord]:
 
     :raises BadRecord: the table as a whole cannot be read
     """
-    seen: dict[str, str] = {}
-    for place, values in read_rows(path):
+    yield from unique(_records(path))
+
+
+def _records(path: Path) -> Iterator[DatasetRecord | BadRecord]:
+    for place, values in read_rows(path, {*COLUMNS, *ALIASES}):
         try:
-            record = _record(place, values, path.parent).checked()
-            if record.name in seen:
-                raise BadRecord(place, f"the name {record.name!r} is that of {seen[record.name]}, too")
+            yield _record(place, values, path.parent).checked()
         except BadRecord as error:
             yield error
-            continue
-        seen[record.name] = place
-        yield record
 
 
 def _record(place: str, values: Mapping[str, Any], folder: Path) -> DatasetRecord:
@@ -142,9 +217,12 @@ def words(value: Any, separators: str = ";|\n") -> list[str]:
 
 
 def _files(place: str, pattern: str, folder: Path) -> list[FileRecord]:
-    found = [folder / pattern] if (folder / pattern).is_file() else []
-    found = found or [folder / each for each in sorted(glob.glob(pattern, root_dir=folder, recursive=True))]  # noqa: PTH207
-    files = [FileRecord(path.name, path) for path in found if path.is_file()]
+    try:
+        found = [folder / pattern] if (folder / pattern).is_file() else []
+        found = found or [folder / each for each in sorted(glob.glob(pattern, root_dir=folder, recursive=True))]  # noqa: PTH207
+        files = [FileRecord(path.name, path) for path in found if path.is_file()]
+    except OSError as error:
+        raise BadRecord(place, f"files: {pattern[:200]!r}: {error.strerror}") from None
     if not files:
         raise BadRecord(place, f"no file matches {pattern!r} in {folder}")
     return files

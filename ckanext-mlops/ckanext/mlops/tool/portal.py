@@ -49,8 +49,22 @@ def portal_options(command: F) -> F:
                 default="",
                 help="API token, @FILE to read it from a file (or $CKAN_API_TOKEN, which no other user sees).",
             ),
-            click.option("--retries", default=5, show_default=True, help="Further attempts when the portal is away."),
-            click.option("-p", "--processes", "jobs", default=4, show_default=True, help="Requests at the same time."),
+            click.option(
+                "--retries",
+                type=click.IntRange(0, 100),
+                default=5,
+                show_default=True,
+                help="Further attempts when the portal is away.",
+            ),
+            click.option(
+                "-p",
+                "--processes",
+                "jobs",
+                type=click.IntRange(1, 64),
+                default=4,
+                show_default=True,
+                help="Requests at the same time.",
+            ),
         )
     ):
         command = option(command)
@@ -65,7 +79,7 @@ def open_portal(remote: str, apikey: str, retries: int) -> Portal:
     if apikey.startswith("@"):
         try:
             apikey = Path(apikey[1:]).read_text().strip()
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise click.UsageError(f"--apikey: {error}") from None
     try:
         return Portal(remote, apikey, retries=retries)
@@ -84,7 +98,10 @@ class _Report:
     """Where results go: a line each for people, the file ``--results`` for programs, and the exit code."""
 
     def __init__(self, results: Path | None, quiet: bool) -> None:
-        self._file = results.open("a", encoding="utf-8") if results else None
+        try:
+            self._file = results.open("a", encoding="utf-8") if results else None
+        except OSError as error:
+            raise click.UsageError(f"--results: {error}") from None
         self._quiet = quiet
         self.counts: Counter[str] = Counter()
 
@@ -178,7 +195,7 @@ def upload(
         raise Stopped(str(error)) from None
     defaults = {"owner_org": organization, "groups": groups, "private": private, "license_id": license_id}
     records = [each.with_defaults(**defaults) for each in records]
-    total = sum(each.path.stat().st_size for record in records for each in record.files if each.path)
+    total = sum(uploads.file_size(each) for record in records for each in record.files)
     with tqdm(total=total, unit="B", unit_scale=True, disable=None if not quiet else True, leave=False) as bar:
         if dry_run:
             done = uploads.plan(portal, records, jobs=jobs)
@@ -318,9 +335,13 @@ def link(
         records = list(_good(found, report, _failed_link, on_error))
     except (BadRecord, ClientError) as error:
         raise Stopped(str(error)) from None
-    for result in links.link(portal, records, jobs=jobs, dry_run=dry_run):
-        said = f": {result.error}" if result.error else ""
+    stop = on_error == "stop"
+    for result in links.link(portal, records, jobs=jobs, dry_run=dry_run, stop_at_error=stop):
+        said = f": {result.error} ({result.place})" if result.error else ""
         report(result, f"{result.status:10} {result.dataset} {result.target}{said}")
+    if stop and report.counts["failed"]:
+        left = len(records) - (report.counts.total() - report.counts["failed"])
+        raise Stopped(f"stopped after a failure; {left:,} links are not made. Run it again when it is mended.")
     report.end()
 
 
@@ -354,6 +375,8 @@ def push(
     """
     portal = open_portal(remote, apikey, retries)
     folder, policy = context.obj or default_mirrors()
+    if ":" not in repository and not Path(repository).exists():
+        raise click.UsageError(f"there is no folder {repository!r}; give a checkout, or the address of a repository")
     try:
         url = url or pushing.source_url(portal, source)
         mirror = update_mirror(local_address(repository), folder, policy=policy)
