@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckanext.mlops.catalog.ownership import Conflict, changed, merge
+from ckanext.mlops.catalog.ownership import RESOURCE, Conflict, changed, differing, label, merge, still
 
 
 def package(**values: Any) -> dict[str, Any]:
@@ -125,6 +125,40 @@ def test_a_resource_that_left_git_goes_and_one_that_a_person_removed_stays_away(
     changed_in_git = package(resources=[{**package()["resources"][0], "hash": "9"}])
     merged, _ = merge(package(), changed_in_git, in_portal(package(), resources=[]))
     assert merged["resources"] == []
+
+
+def test_a_removed_resource_of_which_git_says_something_new_is_a_conflict() -> None:
+    portal = in_portal(package(), resources=[])
+    moved = package(resources=[{**package()["resources"][0], "url": "https://x/commit"}])
+    assert merge(package(), moved, portal)[1] == []
+    new = package(resources=[{**package()["resources"][0], "hash": "9"}])
+    merged, [conflict] = merge(package(), new, portal)
+    assert merged["resources"] == []
+    assert (conflict.field, conflict.resource, conflict.portal) == (RESOURCE, "r1", None)
+    assert label(conflict.to_dict()) == "model.pkl"
+    assert still([conflict], [], new, portal) == [conflict]
+    assert still([conflict], [], new, in_portal(new)) == []
+
+
+def test_a_resource_that_a_person_wrote_about_stays_when_it_leaves_git() -> None:
+    portal = in_portal(package())
+    portal["resources"][0] |= {"description": "The good one", "dvc_path": "model.pkl"}
+    merged, [conflict] = merge(package(), package(resources=[]), portal)
+    assert [each["id"] for each in merged["resources"]] == ["r1"]
+    assert (conflict.field, conflict.resource, conflict.git) == (RESOURCE, "r1", None)
+    [difference] = differing(package(resources=[]), portal)
+    assert (difference.field, difference.git, difference.path) == (RESOURCE, None, "model.pkl")
+    again, conflicts = merge(package(resources=[]), package(resources=[]), merged)
+    assert [each["id"] for each in again["resources"]] == ["r1"]
+    assert still([conflict], conflicts, package(resources=[]), merged) == [conflict]
+
+
+def test_tags_differ_when_a_person_took_one_away() -> None:
+    git = package(tags=[{"name": "forest"}, {"name": "kept"}])
+    portal = in_portal(git, tags=[{"name": "kept"}, {"name": "mine"}])
+    [difference] = differing(git, portal)
+    assert (difference.field, difference.git, difference.portal) == ("tags", ["forest", "kept"], ["kept", "mine"])
+    assert differing(git, in_portal(git, tags=[*git["tags"], {"name": "mine"}])) == []
 
 
 def test_without_a_memory_words_are_the_persons_and_facts_are_gits() -> None:

@@ -83,6 +83,91 @@ def test_a_field_of_a_resource(edited: Any, api: Any, people: Any, show: Any) ->
     assert show("titanic-train")["resources"][0]["description"] == "Mine."
 
 
+def test_tags_that_a_person_removed_come_back_and_theirs_stay(
+    edited: Any, api: Any, people: Any, show: Any, harvest: Any
+) -> None:
+    def tags() -> list[str]:
+        return [tag["name"] for tag in show("titanic-train")["tags"]]
+
+    assert tags() == ["forest", "scikit-learn"]
+    patch("titanic-train", tags=[{"name": "mine"}])
+    [field] = api("mlops_field_list", people.editor, id="titanic-train")["results"]
+    assert (field["field"], field["git"], field["portal"]) == ("tags", ["forest", "scikit-learn"], ["mine"])
+    api("mlops_field_take", people.editor, id="titanic-train", field="tags")
+    assert tags() == ["forest", "mine", "scikit-learn"]
+    assert harvest().counts()["unchanged"] == 3
+    api("mlops_field_restore", people.editor, id="titanic-train", field="tags")
+    assert tags() == ["mine"]
+
+
+def test_groups_that_a_person_removed_come_back(
+    repo: Any, source: Any, api: Any, people: Any, show: Any, harvest: Any
+) -> None:
+    helpers.call_action("group_create", {"user": "root"}, name="passengers", users=[{"name": "editor"}])
+    source(repo.path, groups_added=["passengers"])
+    harvest()
+    patch("titanic-train", groups=[])
+    [field] = api("mlops_field_list", people.editor, id="titanic-train")["results"]
+    assert (field["field"], field["git"], field["portal"]) == ("groups", ["passengers"], [])
+    api("mlops_field_take", people.editor, id="titanic-train", field="groups")
+    assert [group["name"] for group in show("titanic-train")["groups"]] == ["passengers"]
+    api("mlops_field_restore", people.editor, id="titanic-train", field="groups")
+    assert show("titanic-train")["groups"] == []
+
+
+def test_a_file_that_a_person_removed_comes_back(
+    edited: Any, api: Any, people: Any, show: Any, harvest: Any, page: Any
+) -> None:
+    whole = show("titanic-train")["resources"]
+    patch("titanic-train", resources=whole[1:])
+    edited.edit("dvc.lock", whole[0]["hash"], "0" * 32)
+    edited.commit("A better model")
+    [result] = [each for each in harvest().results if each.name == "titanic-train"]
+    assert result.kept == ("model.pkl",)
+    [field] = api("mlops_field_list", people.editor, id="titanic-train")["results"]
+    assert (field["field"], field["path"], field["portal"]) == ("resource", "model.pkl", None)
+    assert field["conflict"]
+    assert "the file itself" in page("/dataset/titanic-train", people.editor).body
+    values = {"id": "titanic-train", "field": "resource", "resource": field["resource"]}
+    api("mlops_field_take", people.editor, **values)
+    resources = show("titanic-train")["resources"]
+    assert [each["name"] for each in resources] == ["model.pkl", "metrics.json"]
+    assert (resources[0]["id"], resources[0]["hash"]) == (whole[0]["id"], "0" * 32)
+    api("mlops_field_restore", people.editor, **values)
+    assert [each["name"] for each in show("titanic-train")["resources"]] == ["metrics.json"]
+    api("mlops_field_take", people.editor, **values)
+    edited.edit("dvc.lock", "0" * 32, "1" * 32)
+    edited.commit("The best model")
+    harvest()
+    assert show("titanic-train")["resources"][0]["hash"] == "1" * 32
+
+
+def test_a_file_that_left_git_is_kept_with_what_a_person_wrote(
+    edited: Any, api: Any, people: Any, show: Any, harvest: Any
+) -> None:
+    resources = show("titanic-train")["resources"]
+    resources[0]["description"] = "The good one."
+    patch("titanic-train", resources=resources)
+    edited.edit("dvc.yaml", "    - model.pkl:\n        desc: A forest.\n        labels: [forest, scikit-learn]\n", "")
+    edited.edit("dvc.yaml", "    outs:\n    metrics:", "    metrics:")
+    lock = (edited.path / "dvc.lock").read_text()
+    start = lock.index("    - path: model.pkl")
+    following = lock.find("    - path:", start + 1)
+    edited.write("dvc.lock", lock[:start] + (lock[following:] if following > 0 else ""))
+    edited.commit("No model any more")
+    [result] = [each for each in harvest().results if each.name == "titanic-train"]
+    assert result.kept == ("model.pkl",)
+    [field] = api("mlops_field_list", people.editor, id="titanic-train")["results"]
+    assert (field["field"], field["git"], field["conflict"]) == ("resource", None, True)
+    before = {each["name"]: each.get("description") for each in show("titanic-train")["resources"]}
+    assert before["model.pkl"] == "The good one."
+    values = {"id": "titanic-train", "field": "resource", "resource": field["resource"]}
+    api("mlops_field_take", people.editor, **values)
+    assert [each["name"] for each in show("titanic-train")["resources"]] == ["metrics.json"]
+    api("mlops_field_restore", people.editor, **values)
+    assert {each["name"]: each.get("description") for each in show("titanic-train")["resources"]} == before
+
+
 def test_there_is_nothing_to_take_or_to_go_back_to(edited: Any, api: Any, people: Any, refused: Any) -> None:
     for action, field in (("take", "title"), ("restore", "notes"), ("take", "name"), ("take", "id")):
         with pytest.raises(refused) as caught:

@@ -2,7 +2,7 @@
 
 A field that nobody edited follows Git. A field that a person edited stays theirs, and so do tags, groups, upstream
 datasets and resources that a person added or removed. When both changed, the person's value stays and the difference
-is reported as a :class:`Conflict`.
+is reported as a :class:`Conflict`. Of tags and groups both sides live together; only what a person took away differs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ _LISTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "groups": lambda item: str(item.get("name") or item.get("id") or ""),
     "derived_from": lambda item: str(item.get("dataset") or item.get("url") or ""),
 }
+#: Lists of which people take items away; their values are names.
+NAMED = ("tags", "groups")
+#: Stands for a resource as a whole in place of a field's name; its values are the resource, None where there is none.
+RESOURCE = "resource"
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,19 @@ class Conflict:
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         return asdict(self)
+
+
+def label(conflict: Mapping[str, Any]) -> str:
+    """How people name the field of a conflict, as :meth:`Conflict.to_dict` gives it."""
+    if conflict["field"] != RESOURCE:
+        return str(conflict["field"])
+    resource = conflict["portal"] or conflict["git"] or {}
+    return str(resource.get("dvc_path") or resource.get("name") or RESOURCE)
+
+
+def names(package: Mapping[str, Any], field: str) -> list[str]:
+    """The names in one of the lists of a dataset, sorted."""
+    return sorted(_LISTS[field](item) for item in package.get(field) or ())
 
 
 def same(one: Any, two: Any) -> bool:
@@ -97,14 +114,27 @@ def differing(git: Mapping[str, Any], portal: Mapping[str, Any]) -> list[Differe
         for name, value in git.items()
         if name not in (*_FIXED, *_LISTS) and not same(value, portal.get(name))
     ]
+    for name in NAMED:
+        said, here = names(git, name), names(portal, name)
+        if not set(said) <= set(here):
+            found.append(Difference(name, said, here))
     shown = {item["id"]: item for item in portal.get("resources") or ()}
     for resource in git.get("resources") or ():
-        there = shown.get(resource["id"])
+        key, there = resource["id"], shown.pop(resource["id"], None)
+        path = str(resource.get("dvc_path") or "")
+        if there is None:
+            found.append(Difference(RESOURCE, dict(resource), None, key, path))
+            continue
         found += [
-            Difference(name, value, there.get(name), resource["id"], str(resource.get("dvc_path") or ""))
+            Difference(name, value, there.get(name), key, path)
             for name, value in resource.items()
-            if there is not None and name != "id" and not same(value, there.get(name))
+            if name != "id" and not same(value, there.get(name))
         ]
+    found += [
+        Difference(RESOURCE, None, dict(item), key, str(item["dvc_path"]))
+        for key, item in shown.items()
+        if item.get("dvc_path")
+    ]
     return found
 
 
@@ -119,7 +149,7 @@ def still(
         for each in before
         if (each.resource, each.field) not in known
         and (each.resource, each.field) in there
-        and same(there[each.resource, each.field].git, each.git)
+        and _nothing_new(there[each.resource, each.field].git, each.git)
     ]
 
 
@@ -207,6 +237,22 @@ def _resources(
             conflicts += more
         elif name not in base:
             result.append(dict(item))
+        elif any(not same(item.get(word), base[name].get(word)) for word in _WORDS if word in base[name]):
+            # Git has it no more, but a person wrote about it.
+            result.append(dict(item))
+            conflicts.append(Conflict(RESOURCE, dict(base[name]), None, dict(item), name))
     present = {item["id"] for item in result}
     result += [dict(item) for name, item in new.items() if name not in present and name not in base]
+    conflicts += [
+        Conflict(RESOURCE, dict(base[name]), dict(item), None, name)
+        for name, item in new.items()
+        if name in base and name not in present and not _nothing_new(item, base[name])
+    ]
     return result, conflicts
+
+
+def _nothing_new(git: Any, before: Any) -> bool:
+    """Whether Git says what it said before; the address of a resource names the commit, which moves."""
+    if not isinstance(git, Mapping) or not isinstance(before, Mapping):
+        return same(git, before)
+    return all(same(value, before.get(key)) for key, value in git.items() if key != "url")

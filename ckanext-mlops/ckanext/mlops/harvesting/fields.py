@@ -22,6 +22,8 @@ from ckanext.mlops.logic import shown
 from ckanext.mlops.model import choices
 from ckanext.mlops.search import together
 
+_ABSENT = object()
+
 
 class NoDifference(MlopsError):
     """Git and the portal say the same of the field by now, or there is nothing to go back to."""
@@ -31,6 +33,7 @@ class NoDifference(MlopsError):
 class Field:
     """A field for which somebody has to decide, or decided.
 
+    :param field: its name; ``tags`` and ``groups`` have lists of names, ``resource`` the resource or None
     :param resource: id of the resource, ``""`` = the dataset; ``path`` names it
     :param conflict: Git says something new since the person edited the field
     :param kept: what the person had, when ``taken``: the portal has Git's value now
@@ -62,10 +65,19 @@ def of_dataset(session: Session, package_id: str) -> list[Field]:
         for each in ownership.differing(git, portal)
     ]
     for (resource, field), choice in choices.of_dataset(session, package_id).items():
-        target = _target(portal, resource)
-        if target is not None and ownership.same(target.get(field), choice.git):
-            path = str(target.get("dvc_path") or "") if resource else ""
-            found.append(Field(field, choice.git, target.get(field), resource, path, taken=True, kept=choice.kept))
+        value = _value(portal, resource, field)
+        if value is not _ABSENT and _as_taken(value, choice.git):
+            found.append(
+                Field(
+                    field,
+                    choice.git,
+                    value,
+                    resource,
+                    _path(portal, resource, choice.kept),
+                    taken=True,
+                    kept=choice.kept,
+                )
+            )
     return found
 
 
@@ -75,9 +87,10 @@ def take(session: Session, package_id: str, field: str, resource: str, user: str
     :raises NoDifference: there is nothing to take
     """
     found = _find(session, package_id, field, resource, taken=False)
-    kept = {"kept": found.portal, "git": found.git, "user_id": user_id}
+    value = sorted({*found.git, *found.portal}) if field in ownership.NAMED else found.git
+    kept = {"kept": found.portal, "git": value, "user_id": user_id}
     choices.store(session, package_id, resource, field, **kept)
-    _set(session, package_id, field, resource, found.git, user)
+    _set(session, package_id, field, resource, value, user)
     return found
 
 
@@ -133,11 +146,52 @@ def _target(package: Mapping[str, Any], resource: str) -> Any:
     return next((each for each in package["resources"] if each["id"] == resource), None)
 
 
+def _value(package: Mapping[str, Any], resource: str, field: str) -> Any:
+    """What the portal has; :data:`_ABSENT` for a field of a resource that is not there."""
+    if not resource and field in ownership.NAMED:
+        return ownership.names(package, field)
+    target = _target(package, resource)
+    if field == ownership.RESOURCE:
+        return target
+    return _ABSENT if target is None else target.get(field)
+
+
+def _as_taken(value: Any, git: Any) -> bool:
+    if isinstance(value, Mapping) and isinstance(git, Mapping):
+        return all(ownership.same(value.get(key), said) for key, said in git.items())
+    return ownership.same(value, git)
+
+
+def _path(package: Mapping[str, Any], resource: str, kept: Any) -> str:
+    target = _target(package, resource) if resource else None
+    shown = target or (kept if isinstance(kept, Mapping) else {})
+    return str(shown.get("dvc_path") or "")
+
+
 def _set(session: Session, package_id: str, field: str, resource: str, value: Any, user: str) -> None:
     portal = shown.page(package_id)
     package = portal | {"resources": [dict(each) for each in portal["resources"]]}
-    target = _target(package, resource)
-    if target is None:
-        raise NoDifference(f"{field}: its resource is not there any more.")
-    target[field] = value
+    if not resource and field in ownership.NAMED:
+        package[field] = [{"name": name} for name in value]
+    elif field == ownership.RESOURCE:
+        package["resources"] = _with_resource(session, package_id, package["resources"], resource, value)
+    else:
+        target = _target(package, resource)
+        if target is None:
+            raise NoDifference(f"{field}: its resource is not there any more.")
+        target[field] = value
     apply.update(session, package, portal, user)
+
+
+def _with_resource(
+    session: Session, package_id: str, resources: list[dict[str, Any]], resource: str, value: Any
+) -> list[dict[str, Any]]:
+    """The resources with ``value`` for one of them, or without it; a new one stands where Git has it."""
+    others = [each for each in resources if each["id"] != resource]
+    if value is None:
+        return others
+    current = _current(session, package_id)
+    order = [each["id"] for each in current[0]["resources"]] if current else []
+    before = set(order[: order.index(resource)]) if resource in order else {each["id"] for each in others}
+    place = max((number for number, each in enumerate(others, start=1) if each["id"] in before), default=0)
+    return [*others[:place], dict(value), *others[place:]]

@@ -18,6 +18,7 @@ from ckanext.harvest.model import HarvestObject, HarvestObjectExtra
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
+from ckanext.mlops.catalog import ownership
 from ckanext.mlops.catalog.datasets import Dataset
 from ckanext.mlops.catalog.edges import Upstream
 from ckanext.mlops.catalog.plan import Change, Known
@@ -160,7 +161,7 @@ def conflicts(session: Session, job_id: str) -> dict[str, tuple[str, ...]]:
         .join(HarvestObjectExtra, sa.and_(HarvestObjectExtra.harvest_object_id == HarvestObject.id, _is(CONFLICTS)))
         .where(HarvestObject.harvest_job_id == job_id)
     ).all()
-    return {row.guid: tuple(sorted({str(each["field"]) for each in json.loads(row.value)})) for row in rows}
+    return {row.guid: _labels(row.value) for row in rows}
 
 
 def conflicts_of(session: Session, object_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -170,7 +171,11 @@ def conflicts_of(session: Session, object_ids: Iterable[str]) -> dict[str, tuple
             HarvestObjectExtra.harvest_object_id.in_(list(object_ids)), _is(CONFLICTS)
         )
     ).all()
-    return {row[0]: tuple(sorted({str(each["field"]) for each in json.loads(row[1])})) for row in rows}
+    return {row[0]: _labels(row[1]) for row in rows}
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    return tuple(sorted({ownership.label(each) for each in json.loads(text)}))
 
 
 def all_edges(session: Session) -> Iterator[tuple[str, list[dict[str, Any]]]]:

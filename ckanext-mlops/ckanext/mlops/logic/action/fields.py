@@ -21,6 +21,9 @@ from ckanext.mlops.logic.schema import datasets as schema
 def mlops_field_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The fields of a harvested dataset for which Git and the portal differ, and those for which Git's value was taken.
 
+    Of tags and groups both sides live together: they differ when a person took away what Git has. The field
+    ``resource`` stands for a whole file that only one side has.
+
     :param id: id or name of the dataset; you must be allowed to change it
 
     Example::
@@ -41,6 +44,9 @@ def mlops_field_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
 @tk.validate_action_data(schema.field)
 def mlops_field_take(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Take what Git says for a field that a person edited; from then on the field follows the repository.
+
+    Tags and groups that a person added stay. Taking the field ``resource`` lists a file again that a person removed, or
+    removes one that Git has no more.
 
     :param id: id or name of the dataset; you must be allowed to change it
     :param field: name of the field
