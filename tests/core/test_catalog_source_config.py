@@ -26,7 +26,8 @@ def test_every_option_is_accepted() -> None:
         "title_template": "{project}, {stage}",
         "remote": "archive",
         "approval": True,
-        "push": True,
+        "push": False,
+        "remote_metrics": True,
         "previews": True,
         "webhook": "lab",
         "mail_reports": True,
@@ -64,6 +65,7 @@ def test_every_option_is_accepted() -> None:
         ('{"subfolder": "../other"}', "subfolder: must be a folder inside the repository"),
         ('{"groups_added": ["no such name!"]}', "groups_added: must be a name"),
         ('{"mlflow_experiment": "x"}', "name the server too"),
+        ('{"remote_metrics": true, "push": true}', "remote_metrics: not for a repository whose records are sent"),
         ('{"credential": "lab"}', 'no credential named "lab" is configured'),
     ],
 )

@@ -11,6 +11,9 @@ from ckan import model
 from ckan.tests import helpers
 from ckanext.harvest.model import HarvestSource
 
+from ckanext.mlops.harvesting import source_form
+from ckanext.mlops.harvesting.source_config import OPTIONS
+
 
 @pytest.fixture
 def browser(people: Any, sign_in: Any) -> Any:
@@ -62,6 +65,12 @@ def test_the_fields_become_the_configuration(browser: Any, people: Any) -> None:
         "title_template": "{project}: {stage}",
         "approval": True,
     }
+
+
+def test_every_option_is_a_field_with_help() -> None:
+    fields = [field for _, members in source_form.groups() for field in members]
+    assert sorted(field.name for field in fields) == sorted(OPTIONS)
+    assert all(field.label and field.help.endswith(".") for field in fields)
 
 
 def test_an_empty_form_is_the_default(browser: Any, people: Any) -> None:

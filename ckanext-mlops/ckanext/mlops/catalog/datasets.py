@@ -270,6 +270,6 @@ def _values(stage: Stage, out: Output) -> str:
     if out.kind != "metrics":
         return ""
     metric = next((each for each in stage.metrics if each.file == out.path), None)
-    if metric is None or metric.state == "in-git":
+    if metric is None or metric.known:
         return ""
     return NOT_IN_GIT if metric.state == "not-in-git" else text.line(metric.detail or "the file cannot be read")

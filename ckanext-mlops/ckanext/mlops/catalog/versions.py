@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ckanext.mlops.core.records import Revision, Snapshot, Stage
+from ckanext.mlops.core.records import Metric, Revision, Snapshot, Stage
 
 from .text import plain
 
@@ -79,9 +79,16 @@ def digest(stage: Stage) -> str:
             "deps": sorted([d.kind, d.source, d.path, d.hash or d.version_id or d.rev_lock or ""] for d in stage.deps),
             "outs": sorted([o.path, o.hash or o.blob or o.version_id or ""] for o in stage.outs),
             "params": sorted([p.file, p.key, canonical(p.value)] for p in stage.params),
-            "metrics": sorted([m.file, m.state, canonical(m.values)] for m in stage.metrics),
+            "metrics": sorted(_metric(m) for m in stage.metrics),
         }
     )
+
+
+def _metric(metric: Metric) -> list[str]:
+    """What a remote was asked for is told apart by its hash already: a version is the same before and after."""
+    if metric.state == "from-remote":
+        return [metric.file, "not-in-git", canonical(None)]
+    return [metric.file, metric.state, canonical(metric.values)]
 
 
 def states(snapshots: Iterable[Snapshot], digest_of: Callable[[Stage], str] = digest) -> dict[str, dict[str, State]]:

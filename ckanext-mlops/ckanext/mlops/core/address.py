@@ -122,9 +122,10 @@ def shown(address: str) -> str:
     return re.sub(r"[?#].*", "", text)[:200]
 
 
-def check_address(address: str, policy: Policy, resolve: Resolve = socket.getaddrinfo) -> Source:
+def check_address(address: str, policy: Policy, resolve: Resolve | None = socket.getaddrinfo) -> Source:
     """The source that ``address`` names: an URL, ``user@host:path``, a folder, or a ``.bundle`` file.
 
+    :param resolve: None = say what can be said without asking anybody, neither name service nor file system
     :raises AddressRefused: naming the address without credentials, the reason and the remedy
     """
     if not address:
@@ -139,7 +140,7 @@ def check_address(address: str, policy: Policy, resolve: Resolve = socket.getadd
     if scheme is None:
         scp = _SCP.match(address)
         if scp is None or address.startswith((".", "/", "~")):
-            return _local(address, Path(address), policy)
+            return _local(address, Path(address), policy, look=resolve is not None)
         path = scp["path"] if scp["path"].startswith("/") else "/" + scp["path"]
         user = f"{scp['user']}@" if scp["user"] else ""
         return _network(f"ssh://{user}{scp['host']}{quote(path, safe='/~%+@:,=')}", address, policy, resolve)
@@ -147,7 +148,7 @@ def check_address(address: str, policy: Policy, resolve: Resolve = socket.getadd
         parts = urlsplit(address)
         if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
             raise _refuse(address, "a file URL has three slashes and no query: file:///folder/repository")
-        return _local(address, Path(unquote(parts.path)), policy)
+        return _local(address, Path(unquote(parts.path)), policy, look=resolve is not None)
     return _network(address, address, policy, resolve)
 
 
@@ -155,11 +156,11 @@ def _refuse(address: str, reason: str) -> AddressRefused:
     return AddressRefused(f"Repository address {shown(address)!r} is refused: {reason}.")
 
 
-def _local(address: str, path: Path, policy: Policy) -> Source:
+def _local(address: str, path: Path, policy: Policy, *, look: bool) -> Source:
     if any(ord(char) < 32 or ord(char) == 127 for char in str(path)):
         raise _refuse(address, "it holds control characters")
     try:
-        real = path.expanduser().resolve(strict=True) if policy.roots else path
+        real = path.expanduser().resolve(strict=look) if policy.roots else path
     except (OSError, RuntimeError):
         # One answer for "absent" and "outside": the file system is not to be explored through messages.
         real = None
@@ -176,7 +177,7 @@ def within(path: Path, roots: Iterable[Path]) -> bool:
     return any(path.is_relative_to(root.resolve()) for root in roots)
 
 
-def _network(url: str, address: str, policy: Policy, resolve: Resolve) -> Source:
+def _network(url: str, address: str, policy: Policy, resolve: Resolve | None) -> Source:
     if _CONTROL.search(url) or "\\" in url:
         raise _refuse(address, "it holds blanks, control characters or backslashes")
     try:
@@ -218,10 +219,12 @@ def _check_host(host: str, address: str, policy: Policy) -> None:
         raise _refuse(address, "its host is not on the operator's list of allowed hosts")
 
 
-def _resolved(host: str, port: int, address: str, policy: Policy, resolve: Resolve) -> tuple[str, ...]:
+def _resolved(host: str, port: int, address: str, policy: Policy, resolve: Resolve | None) -> tuple[str, ...]:
     literal = _literal(host)
     if literal is not None:
         found = [host]
+    elif resolve is None:
+        return ()
     else:
         try:
             answer = resolve(host, port, 0, socket.SOCK_STREAM)

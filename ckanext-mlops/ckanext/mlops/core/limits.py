@@ -24,6 +24,9 @@ class Limits:
     :param generated: stages that ``foreach`` and ``matrix`` of one file may make
     :param text: characters of one name or path; descriptions and commands may have ten times as many
     :param seconds: wall time of reading one repository, 0 for none
+    :param stored_bytes: size of one metrics file that is fetched from a storage
+    :param stored_files: metrics files that one reading fetches from storages
+    :param stored_seconds: wall time of fetching them
     """
 
     refs: int = 20_000
@@ -41,6 +44,9 @@ class Limits:
     generated: int = 10_000
     text: int = 1_000
     seconds: float = 0.0
+    stored_bytes: int = 1_000_000
+    stored_files: int = 1_000
+    stored_seconds: float = 60.0
 
 
 DEFAULTS = Limits()

@@ -22,6 +22,8 @@ OutputKind = Literal["data", "model", "metrics", "plots"]
 DependencyKind = Literal["path", "repo", "url", "db", "dataset", "stage"]
 HashAlgorithm = Literal["md5", "md5-dos2unix", "sha256", "etag", "checksum"]
 MetricState = Literal["in-git", "not-in-git", "invalid", "from-remote"]
+#: Metric states that have values.
+KNOWN_METRICS: tuple[MetricState, ...] = ("in-git", "from-remote")
 R = TypeVar("R")
 
 
@@ -166,6 +168,11 @@ class Metric:
     state: MetricState
     values: Any = None
     detail: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether there are values."""
+        return self.state in KNOWN_METRICS
 
 
 @dataclass(frozen=True, slots=True)

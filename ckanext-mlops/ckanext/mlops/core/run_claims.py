@@ -253,10 +253,10 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def metrics(stage: Stage) -> dict[str, Any]:
-    """The numbers of a stage's metrics files that Git holds, by name."""
+    """The numbers of a stage's metrics files, as far as they are known, by name."""
     found: dict[str, Any] = {}
     for metric in stage.metrics:
-        if metric.state == "in-git":
+        if metric.known:
             for name, value in flatten(metric.values):
                 if (
                     name

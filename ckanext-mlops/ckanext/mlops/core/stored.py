@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .errors import ContentError
 from .limits import DEFAULTS, Limits
-from .records import Metric, Output, Remote, Snapshot
+from .records import Metric, Output, Remote, Snapshot, Stage
 from .storage import Settings, StorageError, Store, open_store, read_all
 from .untrusted import clean
 from .values import ValueReader, metric_values
@@ -116,15 +116,7 @@ class Stores:
 
     def with_values(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with the metrics that only remotes hold: state ``from-remote``, or why not in ``detail``."""
-        outs = {out.path: out for stage in snapshot.stages for out in stage.outs}
-        stages = tuple(
-            replace(stage, metrics=tuple(self._value(metric, outs, snapshot.remotes) for metric in stage.metrics))
-            if any(metric.state == "not-in-git" for metric in stage.metrics)
-            else stage
-            for stage in snapshot.stages
-        )
-        metrics = tuple(self._value(metric, outs, snapshot.remotes) for metric in snapshot.metrics)
-        return replace(snapshot, stages=stages, metrics=metrics)
+        return filled(snapshot, lambda metric, out: self._value(metric, out, snapshot.remotes))
 
     def content(self, out: Output, remotes: Sequence[Remote], limit: int) -> bytes:
         """A file that a remote stores, its hash proven.
@@ -137,22 +129,21 @@ class Stores:
         if out.size is not None and out.size > limit:
             raise StorageError(f"{out.path}: is {out.size:,} bytes, more than the limit of {limit:,}")
         data = read_all(found.store, found.key, limit, found.version)
-        if not _proven(out, data):
+        if not proven(out, data):
             raise StorageError(f"{out.path}: the remote has something else under that hash")
         return data
 
-    def _value(self, metric: Metric, outs: Mapping[str, Output], remotes: Sequence[Remote]) -> Metric:
-        out = outs.get(metric.file)
-        if metric.state != "not-in-git" or out is None or out.is_dir or out.remote not in self.settings:
+    def _value(self, metric: Metric, out: Output, remotes: Sequence[Remote]) -> Metric:
+        if out.is_dir or out.remote not in self.settings:
             return metric
         try:
             data = self.content(out, remotes, self.limits.value_bytes)
-            values = metric_values(ValueReader(self.limits).read(data, metric.file))
+            values = values_of(data, metric.file, self.limits)
         except StorageError as error:
             return replace(metric, detail=str(error))
         except ContentError as error:
             return Metric(metric.file, "invalid", detail=error.message)
-        return Metric(metric.file, "from-remote", {} if values is None else values)
+        return Metric(metric.file, "from-remote", values)
 
     def _place(self, out: Output, remotes: Sequence[Remote]) -> _Place | str:
         """Where an output is, or why that is not known."""
@@ -196,7 +187,7 @@ class Stores:
         if not (out.hash or "").endswith(".dir"):
             return ()
         data = read_all(place.store, place.key, _MAX_MANIFEST)
-        if not _proven(out, data):
+        if not proven(out, data):
             raise StorageError(f"{out.path}: the remote's list of its files is not the one that Git names")
         return parse_manifest(data)
 
@@ -206,6 +197,46 @@ class Stores:
         except StorageError:
             return file
         return replace(file, size=found.size) if found else file
+
+
+def filled(
+    snapshot: Snapshot, value: Callable[[Metric, Output], Metric], memo: dict[int, tuple[Stage, Stage]] | None = None
+) -> Snapshot:
+    """The snapshot with ``value(metric, its output)`` for each metrics file that Git does not hold.
+
+    :param memo: keeps stages that snapshots share shared: id of a stage → it, and what it became
+    """
+    memo = {} if memo is None else memo
+    own = {out.path: out for stage in snapshot.stages for out in stage.outs}
+
+    def stage_with(stage: Stage) -> Stage:
+        if not any(metric.state == "not-in-git" for metric in stage.metrics):
+            return stage
+        if id(stage) not in memo:
+            outs = {out.path: out for out in stage.outs}
+            memo[id(stage)] = (stage, replace(stage, metrics=metrics_with(stage.metrics, outs)))
+        return memo[id(stage)][1]
+
+    def metrics_with(metrics: Iterable[Metric], outs: Mapping[str, Output]) -> tuple[Metric, ...]:
+        return tuple(
+            value(metric, outs[metric.file]) if metric.state == "not-in-git" and metric.file in outs else metric
+            for metric in metrics
+        )
+
+    return replace(
+        snapshot,
+        stages=tuple(map(stage_with, snapshot.stages)),
+        metrics=metrics_with(snapshot.metrics, own),
+    )
+
+
+def values_of(data: bytes, path: str, limits: Limits = DEFAULTS) -> Any:
+    """The metrics in a file.
+
+    :raises ContentError: it is no metrics file
+    """
+    values = metric_values(ValueReader(limits).read(data, path))
+    return {} if values is None else values
 
 
 def parse_manifest(data: bytes, most: int = _MAX_FILES) -> tuple[StoredFile, ...]:
@@ -241,7 +272,7 @@ def _entry(item: Any) -> StoredFile | None:
     return StoredFile(path, digest) if len(digest) == 32 and _HEX.issuperset(digest) else None
 
 
-def _proven(out: Output, data: bytes) -> bool:
+def proven(out: Output, data: bytes) -> bool:
     """Whether the bytes have the hash that Git names; True where that cannot be told."""
     expected = (out.hash or "").removesuffix(".dir")
     if out.algorithm not in ("md5", "md5-dos2unix"):

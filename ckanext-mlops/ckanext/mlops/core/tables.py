@@ -55,7 +55,7 @@ def _metrics(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
 
 def metric_entry(metric: Metric) -> dict[str, Any]:
     """A metrics file as in :func:`metrics_table`: its values, or why there are none."""
-    if metric.state in ("in-git", "from-remote"):
+    if metric.known:
         return {"data": metric.values}
     return {"error": {"type": metric.state, "msg": metric.detail}}
 

@@ -10,7 +10,7 @@ import datetime
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from ckanext.mlops.harvesting import (
     memory,
     pushes,
     refs,
+    remote_metrics,
     repositories,
     settled,
     source_config,
@@ -60,12 +61,13 @@ class SourceBusy(MlopsError):
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read from a repository at the selected revisions."""
+    """What was read from a repository at the selected revisions; ``settled``: a storage would say the same again."""
 
     repository: Repository
     snapshots: list[Snapshot]
     problems: list[Problem] = field(default_factory=list)
     earlier: Earlier | None = None
+    settled: bool = True
 
     @property
     def unread(self) -> list[str]:
@@ -182,12 +184,15 @@ def prepare(
     mirror = None if config.push else fetch(url, config, progress)
     remembered = memory.recall(session, source_id) if source_id else memory.Memory({}, {})
     origin = mirror or pushes.digest(session, source_id or "")
-    inputs = settled.inputs(origin, config, owner_org)
+    hidden = remote_metrics.on_request(session, source_id) if source_id and config.remote_metrics else frozenset()
+    inputs = settled.inputs(origin, config, owner_org, hidden)
     answer = settled.recall(session, source_id, inputs, remembered) if source_id else None
     if answer is not None:
         progress(f"{shown(url)}: nothing moved since the last harvest: {answer.plan.summary()}")
         return Prepared(answer.plan, answer.errors, answer.warnings)
     reading = read(mirror, config, progress) if mirror else _pushed(session, source_id or "", config)
+    if config.remote_metrics:
+        reading = _with_remote_metrics(session, source_id, reading, hidden, progress)
     options = datasets.Options(
         owner_org=owner_org,
         private=config.private_datasets,
@@ -222,6 +227,18 @@ def _digests(mirror: Mirror | None, source_id: str | None) -> Path | None:
     if mirror is None or source_id is None:
         return None
     return mirror.git_dir.with_name(f"{mirror.git_dir.name}.cache.{source_id}")
+
+
+def _with_remote_metrics(
+    session: Session, source_id: str | None, reading: Reading, hidden: frozenset[str], progress: Progress
+) -> Reading:
+    progress(f"{reading.repository.name}: looking for metrics in its storage")
+    known = remote_metrics.fetched(session, source_id) if source_id else {}
+    limits = repositories.limits()
+    done = remote_metrics.fill(known, reading.repository.url, reading.snapshots, limits, hidden)
+    return replace(
+        reading, snapshots=done.snapshots, problems=[*reading.problems, *done.problems], settled=done.settled
+    )
 
 
 def gather(job: HarvestJob, progress: Progress = log.info, *, wait: float = 600.0) -> tuple[Prepared, list[str]]:
@@ -389,7 +406,7 @@ def _note(session: Session, job_id: str, source_id: str, prepared: Prepared, rea
         refs.keep(session, job_id, source_id, moved, repository, revisions)
     else:
         refs.write(session, job_id, source_id, prepared.remembered, moved, repository, revisions)
-    if reading.unread:
+    if reading.unread or not reading.settled:
         settled.forget(session, source_id)
         return
     settled.save(

@@ -40,13 +40,14 @@ class Answer:
     warnings: list[str]
 
 
-def inputs(origin: Mirror | str, config: SourceConfig, owner_org: str) -> str:
+def inputs(origin: Mirror | str, config: SourceConfig, owner_org: str, hidden: Iterable[str] = ()) -> str:
     """Digest of what decides what is read and how it is described.
 
     :param origin: a mirror, or the digest of what was pushed
+    :param hidden: guids of datasets of which less is read
     """
     content = origin if isinstance(origin, str) else [origin.url, origin.digest, origin.shallow]
-    return _digest([content, asdict(config), owner_org, _program(), memory.FORMAT])
+    return _digest([content, asdict(config), owner_org, sorted(hidden), _program(), memory.FORMAT])
 
 
 def recall(session: Session, source_id: str, inputs: str, remembered: memory.Memory) -> Answer | None:

@@ -52,6 +52,7 @@ class SourceConfig:
     :param subfolder: only what is below this folder of the repository
     :param title_template: of the datasets, with any of ``{project}``, ``{stage}``, ``{folder}``, ``{repository}``
     :param remote: name of the DVC remote that storage addresses lead to, in place of the default one
+    :param remote_metrics: metrics that only a storage holds are fetched, where the operator says how to read it
     :param webhook: name of a secret in the portal's configuration; who has it may ask for a harvest
     :param push: the repository is not fetched; somebody who can reach it sends its records (``ckan-mlops push``)
     :param mail_reports: whoever created the source gets the report of each harvest that wrote something or failed
@@ -72,6 +73,7 @@ class SourceConfig:
     subfolder: str = ""
     title_template: str = ""
     remote: str = ""
+    remote_metrics: bool = False
     approval: bool = False
     webhook: str = ""
     push: bool = False
@@ -108,6 +110,11 @@ def parse(text: str | None, *, credentials: Iterable[str] | None = None) -> Sour
     if not any((config.branches, config.git_tags, config.experiments, config.commits)):
         raise ConfigError(
             'branches, git_tags: nothing would be read; give at least one glob, as in "branches": ["main"]'
+        )
+    if config.remote_metrics and config.push:
+        raise ConfigError(
+            "remote_metrics: not for a repository whose records are sent, for nothing proves that the sender may read "
+            "the storage; leave the option out"
         )
     if config.mlflow_experiment and not config.mlflow_server:
         raise ConfigError("mlflow_experiment: name the server too, with mlflow_server")
@@ -225,6 +232,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "subfolder": _folder,
     "title_template": _template,
     "remote": _text,
+    "remote_metrics": _flag,
     "approval": _flag,
     "webhook": _name,
     "push": _flag,

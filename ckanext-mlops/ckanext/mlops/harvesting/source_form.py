@@ -89,6 +89,15 @@ def groups() -> list[tuple[str, list[Field]]]:
                     _("Name of the remote that storage addresses lead to; empty: the default one."),
                     "storage",
                 ),
+                Field(
+                    "remote_metrics",
+                    "flag",
+                    _("Metrics in storage"),
+                    _(
+                        "Metrics files that only the DVC remote has are fetched from it, where the operator says how; "
+                        "whoever may see a dataset sees its values."
+                    ),
+                ),
             ],
         ),
         (

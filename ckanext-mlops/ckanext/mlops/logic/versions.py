@@ -12,6 +12,7 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
 
+from ckanext.mlops.core.records import KNOWN_METRICS
 from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.model import Version
 
@@ -115,8 +116,8 @@ def params(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def metric_values(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of the metrics files that Git holds, by name; of several files by ``file:name``."""
-    files = [metric for metric in _rows(facts.get("metrics")) if metric.get("state") == "in-git"]
+    """Values of the metrics files, as far as they are known, by name; of several files by ``file:name``."""
+    files = [metric for metric in _rows(facts.get("metrics")) if metric.get("state") in KNOWN_METRICS]
     found: dict[str, Any] = {}
     for metric in files:
         for name, value in _leaves("", metric.get("values")):
@@ -134,7 +135,7 @@ def metric_notes(facts: Mapping[str, Any]) -> list[dict[str, str]]:
             else str(metric.get("detail") or tk._("the file cannot be read")),
         }
         for metric in _rows(facts.get("metrics"))
-        if metric.get("state") != "in-git"
+        if metric.get("state") not in KNOWN_METRICS
     ]
 
 
