@@ -48,7 +48,7 @@ def world(people, make_dataset):
         {"user": people.sysadmin.name},
         name="titanic",
         title="Titanic",
-        url="http://127.0.0.1:1/o/r",
+        url="https://repository.invalid/o/r",
         source_type="dvc",
         owner_org=people.organization["id"],
     )

@@ -99,7 +99,7 @@ def test_an_edge_has_one_upstream(session: Any, edge: dict[str, str]) -> None:
 def test_a_purged_dataset_loses_its_own_edges_only(session: Any) -> None:
     lineage.store_harvested(session, "b", [{"upstream_dataset": "a"}])
     lineage.store_harvested(session, "c", [{"upstream_dataset": "b"}])
-    lineage.delete_dataset(session, "b")
+    lineage.delete_of_packages(session, ["b"])
     assert [(row.upstream_dataset, row.downstream_dataset) for row in edges(session)] == [("b", "c")]
 
 

@@ -131,7 +131,7 @@ class World:
             {"user": people.sysadmin.name},
             name="source",
             title="Source",
-            url="http://127.0.0.1:1/o/r",
+            url="https://repository.invalid/o/r",
             source_type="dvc",
             owner_org=people.organization["id"],
         )

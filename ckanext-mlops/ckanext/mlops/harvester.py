@@ -8,18 +8,22 @@ from __future__ import annotations
 import logging
 from typing import Any, cast
 
+import sqlalchemy as sa
 from ckan import model
 from ckan import plugins as p
 from ckan.plugins import toolkit as tk
 from ckan.types import Action, Context, DataDict
 from ckanext.harvest import queue
 from ckanext.harvest.harvesters.base import HarvesterBase
-from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
+from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError, HarvestSource
 
+from ckanext.mlops import cleanup
+from ckanext.mlops.catalog import ownership
 from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.harvesting import batches, follow, gather, mails, memory, source_form, triggers, watch
+from ckanext.mlops.harvesting import batches, follow, gather, mails, memory, repositories, source_form, triggers, watch
 from ckanext.mlops.harvesting.source_config import ConfigError
+from ckanext.mlops.model import hashes
 from ckanext.mlops.search import news, overdue
 from ckanext.mlops.tracking import links as mlflow_links
 
@@ -46,19 +50,59 @@ def harvest_jobs_run(next_action: Action, context: Context, data_dict: DataDict)
     return result
 
 
+@tk.chained_action
+def harvest_source_clear(next_action: Action, context: Context, data_dict: DataDict) -> Any:
+    """Purge the datasets of a source, and with them what is known of their versions, lineage and links."""
+    tk.check_access("harvest_source_clear", context, data_dict)
+    source = HarvestSource.get(data_dict.get("id"))
+    if source is None or source.type != DvcHarvester.NAME:
+        return next_action(context, data_dict)
+    session = model.Session()
+    source_id = str(source.id)
+    mine = sa.select(HarvestObject.package_id).where(
+        HarvestObject.harvest_source_id == source_id, HarvestObject.package_id.is_not(None)
+    )
+    gone = [str(each) for each in session.scalars(mine.distinct())]
+    # In the transaction that ckanext-harvest ends with its own COMMIT.
+    cleanup.forget_datasets(session, gone)
+    cleanup.forget_source(session, source_id)
+    result = next_action(context, data_dict)
+    hashes.settle(session)
+    return result
+
+
 class DvcHarvester(HarvesterBase):
     """Datasets of a DVC or git-lfs repository."""
 
+    NAME = "dvc"
+
     p.implements(p.IActions)
+    p.implements(p.IPackageController, inherit=True)
+
+    def after_dataset_create(self, context: Context, pkg_dict: dict[str, Any]) -> None:
+        """Refuse a source whose address cannot be read, while its owner is at the form."""
+        if pkg_dict.get("type") == "harvest" and pkg_dict.get("source_type") == self.NAME:
+            config = gather.configuration(str(pkg_dict.get("config") or ""))
+            why = repositories.refused(str(pkg_dict["url"]).strip(), fetched=not config.push)
+            if why:
+                model.Session.rollback()
+                raise tk.ValidationError({"url": [why]})
+
+    def after_dataset_update(self, context: Context, pkg_dict: dict[str, Any]) -> None:
+        """The same."""
+        self.after_dataset_create(context, pkg_dict)
 
     def get_actions(self) -> dict[str, Action]:
-        """What `ckan harvester run` calls, with more care for what was interrupted."""
-        return {"harvest_jobs_run": cast(Action, harvest_jobs_run)}
+        """What `ckan harvester run` calls, with more care for what was interrupted; and a clearing that is whole."""
+        return {
+            "harvest_jobs_run": cast(Action, harvest_jobs_run),
+            "harvest_source_clear": cast(Action, harvest_source_clear),
+        }
 
     def info(self) -> dict[str, str]:
         """How the source form shows it."""
         return {
-            "name": "dvc",
+            "name": self.NAME,
             "title": "DVC repository",
             "description": DESCRIPTION,
             "form_config_interface": "Text",
@@ -129,7 +173,8 @@ class DvcHarvester(HarvesterBase):
             return False
         for applied in outcome.applied.values():
             for conflict in applied.conflicts:
-                log.info("%s: kept the portal's %s; Git says something else", guid, conflict.field)
+                kept = ownership.label(conflict.to_dict())
+                log.info("%s: kept the portal's %s; Git says something else", guid, kept)
         self._go_on(str(harvest_object.harvest_job_id), str(harvest_object.harvest_source_id))
         done = outcome.applied.get(object_id)
         return False if done is None else True if done.written else "unchanged"

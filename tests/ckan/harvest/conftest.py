@@ -205,6 +205,18 @@ def harvest() -> Callable[..., foreground.Report]:
     return run
 
 
+@pytest.fixture
+def forget() -> Callable[[str], None]:
+    """Back to a source that was never harvested."""
+
+    def clear(source_id: str) -> None:
+        model.Session.remove()
+        helpers.call_action("harvest_source_clear", {"user": "root"}, id=source_id)
+        model.Session.remove()
+
+    return clear
+
+
 def kill_at(where: str, number: int, when: str) -> None:
     """Make this process kill itself, without any chance to tidy up, at the ``number``-th call."""
     module, _, name = where.partition(":")

@@ -23,7 +23,7 @@ DEAD = "http://127.0.0.1:1/solr/ckan"
 
 
 @pytest.fixture
-def undisturbed(repo: Any, source: Any, harvest: Any, catalog: Any, show: Any) -> Any:
+def undisturbed(repo: Any, source: Any, harvest: Any, catalog: Any, show: Any, forget: Any) -> Any:
     """The catalog as it is to be; then everything is forgotten. Gives the source's id."""
     source(repo.path)
     harvest()
@@ -38,19 +38,6 @@ def undisturbed(repo: Any, source: Any, harvest: Any, catalog: Any, show: Any) -
 
     check.source_id = source_id  # type: ignore[attr-defined]
     return check
-
-
-def forget(source_id: str) -> None:
-    """Back to a source that was never harvested."""
-    from ckan.lib import search
-
-    model.Session.remove()
-    helpers.call_action("harvest_source_clear", {"user": "root"}, id=source_id)
-    model.Session.execute(sa.text("DELETE FROM mlops_version; DELETE FROM mlops_edge"))
-    model.Session.commit()
-    for package in helpers.call_action("package_search", fq="dataset_type:dataset", rows=100)["results"]:
-        search.clear(package["id"])
-    model.Session.remove()
 
 
 def start(source_id: str) -> str:
@@ -206,7 +193,14 @@ def _expire(kind: str) -> None:
 
 
 def test_two_workers_share_a_job(
-    repo: Any, source: Any, harvest: Any, show: Any, catalog: Any, consume: Any, monkeypatch: pytest.MonkeyPatch
+    repo: Any,
+    source: Any,
+    harvest: Any,
+    show: Any,
+    catalog: Any,
+    consume: Any,
+    forget: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for number in range(20):
         repo.write(f"many/d{number:02}.csv.dvc", f"outs:\n- md5: {number:032x}\n  size: 1\n  path: d{number:02}.csv\n")

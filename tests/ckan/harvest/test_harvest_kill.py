@@ -13,8 +13,6 @@ import pytest
 import sqlalchemy as sa
 from ckan import model
 from ckan.common import config as ckan_settings
-from ckan.lib import search
-from ckan.tests import helpers
 from ckanext.harvest.model import HarvestJob, HarvestObject
 
 # (where, the how manyeth call, whether before or after it)
@@ -45,18 +43,9 @@ POINTS = [
 ]
 
 
-def forget(source_id: str) -> None:
-    """Back to a source that was never harvested."""
-    model.Session.remove()
-    helpers.call_action("harvest_source_clear", {"user": "root"}, id=source_id)
-    model.Session.execute(sa.text("DELETE FROM mlops_version; DELETE FROM mlops_edge"))
-    model.Session.commit()
-    for package in helpers.call_action("package_search", fq="dataset_type:dataset", rows=100)["results"]:
-        search.clear(package["id"])
-    model.Session.remove()
-
-
-def test_killed_at_any_point(repo: Any, source: Any, harvest: Any, catalog: Any, show: Any, killed_at: Any) -> None:
+def test_killed_at_any_point(
+    repo: Any, source: Any, harvest: Any, catalog: Any, show: Any, killed_at: Any, forget: Any
+) -> None:
     source(repo.path)
     source_id = show("titanic")["id"]
     harvest()
@@ -75,7 +64,7 @@ def test_killed_at_any_point(repo: Any, source: Any, harvest: Any, catalog: Any,
 
 @pytest.mark.parametrize("moment", ["fetching", "written"])
 def test_the_command_killed_and_run_again(
-    moment: str, repo: Any, source: Any, harvest: Any, catalog: Any, show: Any, tmp_path: Path
+    moment: str, repo: Any, source: Any, harvest: Any, catalog: Any, show: Any, forget: Any, tmp_path: Path
 ) -> None:
     source(repo.path)
     harvest()

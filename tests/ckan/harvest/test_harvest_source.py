@@ -11,9 +11,16 @@ from ckan.tests import helpers
 from ckanext.harvest.model import HarvestObject
 
 from ckanext.mlops.harvester import DvcHarvester
-from ckanext.mlops.harvesting import foreground
+from ckanext.mlops.harvesting import foreground, repositories
 from ckanext.mlops.harvesting.source_config import OPTIONS
 
+REFUSED = [
+    ("file:///etc", "only where they exist below one of the operator"),
+    ("http://127.0.0.1/x.git", "http is not among the allowed schemes"),
+    ("https://127.0.0.1/x.git", "not on the public network"),
+    ("https://user:hunter2@github.com/o/r", "holds a user name or password"),
+    ("ext::sh -c date", "run commands"),
+]
 FORM = {"title": "Titanic", "name": "titanic", "url": "https://github.com/lab/titanic", "source_type": "dvc"}
 
 
@@ -68,26 +75,58 @@ def test_no_option_is_called_like_a_field_of_a_source() -> None:
     assert not fields & set(OPTIONS)
 
 
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("file:///etc", "only where they exist below one of the operator"),
-        ("http://127.0.0.1/x.git", "http is not among the allowed schemes"),
-        ("https://127.0.0.1/x.git", "not on the public network"),
-        ("https://user:hunter2@github.com/o/r", "holds a user name or password"),
-        ("ext::sh -c date", "run commands"),
-    ],
-)
+@pytest.mark.parametrize(("url", "said"), REFUSED)
 def test_what_the_operator_does_not_allow_is_one_clear_error(
     url: str, said: str, source: Any, harvest: Any, catalog: Any
 ) -> None:
-    source(url)
+    """Of a source that was made while the operator allowed it."""
+    source("https://github.com/lab/titanic")
+    made = foreground.find_source("titanic")
+    made.url = url
+    made.save()
     report = harvest()
     assert not report.read
     assert len(report.problems) == 1
     assert said in report.problems[0]
     assert "hunter2" not in report.problems[0]
     assert catalog()["packages"] == []
+
+
+@pytest.mark.parametrize(("url", "said"), REFUSED)
+def test_the_form_refuses_what_cannot_be_read(url: str, said: str, api: Any, people: Any, refused: Any) -> None:
+    values = {"owner_org": people.organization["id"]}
+    with pytest.raises(refused) as caught:
+        create(api, people.editor, **values, url=url)
+    [message] = caught.value.error["url"]
+    assert said in message
+    assert "hunter2" not in message
+    with pytest.raises(refused):
+        api("package_show", people.sysadmin, id="titanic")
+    create(api, people.editor, **values)
+    with pytest.raises(refused) as caught:
+        api("harvest_source_patch", people.editor, id="titanic", url=url)
+    assert said in caught.value.error["url"][0]
+    assert api("harvest_source_show", people.editor, id="titanic")["url"] == FORM["url"]
+
+
+def test_a_repository_that_sends_its_records_may_be_anywhere(api: Any, people: Any, refused: Any) -> None:
+    values = {"owner_org": people.organization["id"], "config": '{"push": true}'}
+    create(api, people.editor, **values, url="git@git.intern:lab/titanic.git")
+    with pytest.raises(refused) as caught:
+        create(api, people.editor, **values, name="other", url="https://ada:hunter2@git.intern/lab/other")
+    assert "holds a user name or password" in caught.value.error["url"][0]
+
+
+def test_a_folder_of_the_workers_is_no_mistake(root: Any, api: Any, people: Any) -> None:
+    """It may be there on the machines that harvest, and not on this one."""
+    url = str(root / "not" / "here")
+    assert create(api, people.editor, owner_org=people.organization["id"], url=url)["url"] == url
+
+
+def test_a_raised_limit_of_files_holds_for_mirrors_too(monkeypatch: Any) -> None:
+    assert repositories.policy().blob_limit == "16m"
+    monkeypatch.setitem(ckan_settings, "ckanext.mlops.repository.limit.dvc_bytes", "50000000")
+    assert repositories.policy().blob_limit == "50000000"
 
 
 def test_a_credential_goes_to_its_hosts_only(source: Any, harvest: Any, monkeypatch: Any) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from ckan.plugins import toolkit as tk
 
 from ckanext.mlops.catalog.text import line
-from ckanext.mlops.core.address import READING_BLOB_LIMIT, Credential, Policy
+from ckanext.mlops.core.address import READING_BLOB_LIMIT, Credential, Policy, check_address
 from ckanext.mlops.core.errors import AddressRefused, RepositoryError
 from ckanext.mlops.core.limits import Limits
 from ckanext.mlops.core.naming import repository_key
@@ -37,6 +37,7 @@ def policy(*, experiments: bool = False) -> Policy:
     :raises Misconfigured: naming the option
     """
     default = Policy()
+    most = max(limits().dvc_bytes, limits().value_bytes)
     return Policy(
         schemes=tuple(_words("schemes")) or default.schemes,
         roots=tuple(Path(root) for root in _words("roots")),
@@ -45,9 +46,22 @@ def policy(*, experiments: bool = False) -> Policy:
         max_bytes=_parsed("max_bytes", int, default.max_bytes),
         timeout=_parsed("timeout", float, default.timeout),
         max_refs=_parsed("max_refs", int, default.max_refs),
-        blob_limit=READING_BLOB_LIMIT,
+        blob_limit=READING_BLOB_LIMIT if most <= 16 * 1024**2 else str(most),
         experiments=experiments,
     )
+
+
+def refused(url: str, *, fetched: bool) -> str:
+    """Why a repository cannot be a source, as far as its address alone tells; ``""`` when it can.
+
+    :param fetched: this portal is to fetch it, so that the operator's rules hold
+    """
+    anywhere = Policy(schemes=("https", "http", "ssh"), roots=(Path("/"),), allow_private_addresses=True)
+    try:
+        check_address(url, policy() if fetched else anywhere, None)
+    except RepositoryError as error:
+        return str(error)
+    return ""
 
 
 def limits() -> Limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,8 +33,8 @@ def delete(session: Session, choice: Choice) -> None:
     session.delete(choice)
 
 
-def delete_dataset(session: Session, package_id: str) -> None:
-    """Forget the choices of a purged dataset."""
+def delete_of_packages(session: Session, package_ids: Collection[str]) -> None:
+    """Forget the choices of purged datasets."""
     session.execute(
-        sa.delete(Choice).where(Choice.package_id == package_id), execution_options={"synchronize_session": False}
+        sa.delete(Choice).where(Choice.package_id.in_(package_ids)), execution_options={"synchronize_session": False}
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -87,16 +87,17 @@ def store_uploaded(session: Session, dataset: str, files: Iterable[Mapping[str, 
     _store(session, [dataset], list(rows.values()), harvested=False, keep=False)
 
 
-def delete_dataset(session: Session, dataset: str) -> None:
-    """Forget a purged dataset; what was concluded from it is concluded anew."""
-    gone = sa.select(FileHash.hash).where(FileHash.package_id == dataset)
+def delete_of_packages(session: Session, package_ids: Collection[str]) -> None:
+    """Forget purged datasets; what was concluded from them is concluded anew."""
+    mine = FileHash.package_id.in_(package_ids)
+    gone = sa.select(FileHash.hash).where(mine)
     session.execute(
-        sa.update(FileHash).where(FileHash.hash.in_(gone), FileHash.package_id != dataset).values(settled=False),
+        sa.update(FileHash).where(FileHash.hash.in_(gone), ~mine).values(settled=False),
         execution_options=_UNSYNCHRONIZED,
     )
-    session.execute(sa.delete(FileHash).where(FileHash.package_id == dataset), execution_options=_UNSYNCHRONIZED)
+    session.execute(sa.delete(FileHash).where(mine), execution_options=_UNSYNCHRONIZED)
     session.execute(
-        sa.delete(Edge).where(Edge.upstream_dataset == dataset, Edge.origin == "inferred"),
+        sa.delete(Edge).where(Edge.upstream_dataset.in_(package_ids), Edge.origin == "inferred"),
         execution_options=_UNSYNCHRONIZED,
     )
 

@@ -10,7 +10,7 @@ import datetime
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -132,12 +132,12 @@ def sync_asserted(package_dict: Mapping[str, Any], session: Session | None = Non
     _sync_asserted(session or model.Session(), package_dict["id"], derived_from(package_dict))
 
 
-def delete_dataset(session: Session, dataset_id: str) -> None:
-    """Forget what a purged dataset was made from.
+def delete_of_packages(session: Session, package_ids: Collection[str]) -> None:
+    """Forget what purged datasets were made from.
 
-    Edges from it stay: other datasets own them, and they hold again if it is harvested again, with the same id.
+    Edges from them stay: other datasets own them, and they hold again if one is harvested again, with the same id.
     """
-    session.execute(sa.delete(Edge).where(Edge.downstream_dataset == dataset_id), execution_options=_UNSYNCHRONIZED)
+    session.execute(sa.delete(Edge).where(Edge.downstream_dataset.in_(package_ids)), execution_options=_UNSYNCHRONIZED)
 
 
 def unlink(session: Session, dataset_id: str, repository: str) -> None:

@@ -65,10 +65,10 @@ def delete(session: Session, search: SavedSearch) -> None:
     session.delete(search)
 
 
-def delete_dataset(session: Session, package_id: str) -> None:
-    """Forget what people were told of a purged dataset."""
+def delete_of_packages(session: Session, package_ids: Collection[str]) -> None:
+    """Forget what people were told of purged datasets."""
     session.execute(
-        sa.delete(Notice).where(Notice.package_id == package_id), execution_options={"synchronize_session": False}
+        sa.delete(Notice).where(Notice.package_id.in_(package_ids)), execution_options={"synchronize_session": False}
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -63,11 +64,11 @@ class AccessRequest(tk.BaseModel):
     answer: Mapped[str] = mapped_column(sa.UnicodeText, default="")
 
 
-def delete_dataset(session: Session, package_id: str) -> None:
-    """Forget what is known of a purged dataset's contents and requests. Who took them stays known."""
+def delete_of_packages(session: Session, package_ids: Collection[str]) -> None:
+    """Forget what is known of purged datasets' contents and requests. Who took them stays known."""
     for table in (Content, AccessRequest):
         session.execute(
-            sa.delete(table).where(table.package_id == package_id), execution_options={"synchronize_session": False}
+            sa.delete(table).where(table.package_id.in_(package_ids)), execution_options={"synchronize_session": False}
         )
 
 

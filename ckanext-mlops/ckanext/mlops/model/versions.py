@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -94,9 +94,9 @@ def before(session: Session, version: Version, package_ids: Sequence[str]) -> Ve
     return None if older is None else session.get(Version, older)
 
 
-def delete_dataset(session: Session, package_id: str) -> None:
-    """Forget the versions of a purged dataset."""
-    session.execute(sa.delete(Version).where(Version.package_id == package_id), execution_options=_UNSYNCHRONIZED)
+def delete_of_packages(session: Session, package_ids: Collection[str]) -> None:
+    """Forget the versions of purged datasets."""
+    session.execute(sa.delete(Version).where(Version.package_id.in_(package_ids)), execution_options=_UNSYNCHRONIZED)
 
 
 def _values(package_id: str, row: Mapping[str, Any], now: datetime.datetime) -> dict[str, Any]:
