@@ -50,6 +50,7 @@ def test_what_others_have_stays(
     other = make_repo("other")
     other.path.mkdir()
     other.git("init", "--quiet", "--initial-branch=main")
+    other.write(".dvc/config", "")
     other.write("copy.csv.dvc", (repo.path / "data" / "raw.csv.dvc").read_text().replace("raw.csv", "copy.csv"))
     other.commit()
     source(other.path, name="other")
