@@ -90,7 +90,7 @@ def test_values_are_those_of_the_files(project: Any, store: Any, source: Any, ha
     [change] = found["two"]["changes"]["metrics"]
     assert (change["name"], change["before"], change["after"]) == ("accuracy", 0.72, 0.77)
     assert "0.77" in page(f"/dataset/titanic-evaluate/versions/{found['two']['id']}", status=200).body
-    assert [each["name"] for each in helpers.call_action("package_search", q="accuracy:>0.75")["results"]] == [
+    assert [each["name"] for each in helpers.call_action("package_search", q="accuracy:<0.78")["results"]] == [
         "titanic-evaluate"
     ]
     assert warnings() == ""
