@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ckanext.mlops.catalog.datasets import Options, describe
+from ckanext.mlops.catalog.datasets import Options
+from ckanext.mlops.catalog.drafts import describe
 from ckanext.mlops.catalog.plan import plan
 from ckanext.mlops.core import Limits, compare, metrics_table, params_table, relate
 from ckanext.mlops.core.mlflow_committed import committed_stores
