@@ -113,7 +113,7 @@ def test_direction_and_depth_are_chosen_by_a_plain_form(
     read = soup(form["action"] + "?direction=upstream&depth=1")
     assert read.find(id="lineage-used-for") is None
     assert len(rows(read, "lineage-made-from")) == 1
-    assert "It goes on beyond 1 steps" in text(read.find(class_="mlops-lineage-notes"))
+    assert "It goes on beyond 1 step:" in text(read.find(class_="mlops-lineage-notes"))
     chosen = [option["value"] for option in read.select(".mlops-lineage-controls option[selected]")]
     assert chosen == ["datasets", "upstream", "1"]
 

@@ -53,3 +53,10 @@ def test_a_stage_that_is_renamed_at_two_harvests_is_one_chain(
     # The tag v1 still shows it, and no revision shows what it was called in between.
     assert show("titanic-train")["dvc_moved_to"] == learn
     assert harvest().counts()["unchanged"] == 5
+    # The repository has forgotten what it was called in between; the catalog has not.
+    fit = show("titanic-fit")["id"]
+    assert show("titanic-learn")["dvc_moved_from"] == fit
+    repo.write("notes.txt", "of a later commit")
+    repo.commit("Notes")
+    assert harvest().counts()["unchanged"] == 5
+    assert show("titanic-learn")["dvc_moved_from"] == fit

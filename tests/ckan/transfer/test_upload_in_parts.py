@@ -42,6 +42,8 @@ for result in upload(Portal(url, token), [record]):
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portals, "PART", PART)
     monkeypatch.setattr(uploads, "IN_PARTS", uploads.TINY)
+    for path in part_files():  # of other tests
+        path.unlink()
 
 
 @pytest.fixture

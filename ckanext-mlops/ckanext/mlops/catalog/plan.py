@@ -145,7 +145,7 @@ def plan(
 def _compare(
     draft: Dataset | Draft, known: Known | None, before: Callable[[str], Dataset], unread: frozenset[str]
 ) -> Change:
-    digest = draft.digest
+    digest = draft.digest  # of a new one, too: it is remembered for the next time
     if known is not None and not unread and digest == known.digest:
         return _unchanged(draft, known)
     dataset = draft.dataset
@@ -159,8 +159,8 @@ def _compare(
         if old.package["dvc_revision"] in unread - shown:
             return Change("unchanged", dataset.guid, title, reason=_kept(unread))
         dataset = _with_unread(dataset, old, unread - shown)
-    if dataset.digest != known.digest and not dataset.package.get("dvc_moved_from"):
-        # What it went on from may be in the catalog only, and not in the repository any more.
+    if dataset.digest != known.digest:
+        # What it went on from at first stays so: it may be in the catalog only, and not in the repository any more.
         old = old or before(dataset.guid)
         moved = {key: old.package[key] for key in ("dvc_moved_from", "dvc_moved_why") if old.package.get(key)}
         dataset = replace(dataset, package=dataset.package | moved)
@@ -211,11 +211,20 @@ def _with_moves(changes: list[Change]) -> list[Change]:
         before, after = gone[move.before], new[move.after]
         if before.after is None or after.after is None:
             continue
-        note_move(before.after.package, after.after.package, move)
-        goes_on = {"field": "dvc_moved_to", "before": "", "after": after.after.package["id"]}
-        reason = f"{before.reason}; it goes on as {move.after}"
-        told[before.guid] = replace(before, fields=[*before.fields, goes_on], reason=reason)
-        told[after.guid] = replace(after, reason=f"{after.reason}; it goes on from {move.before}: {move.evidence()}")
+        one, two = dict(before.after.package), dict(after.after.package)
+        note_move(one, two, move)
+        goes_on = {"field": "dvc_moved_to", "before": "", "after": two["id"]}
+        told[before.guid] = replace(
+            before,
+            after=replace(before.after, package=one),
+            fields=[*before.fields, goes_on],
+            reason=f"{before.reason}; it goes on as {move.after}",
+        )
+        told[after.guid] = replace(
+            after,
+            after=replace(after.after, package=two),
+            reason=f"{after.reason}; it goes on from {move.before}: {move.evidence()}",
+        )
     return [told.get(change.guid, change) for change in changes]
 
 

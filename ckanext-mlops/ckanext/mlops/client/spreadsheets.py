@@ -66,31 +66,42 @@ def read_rows(path: Path, columns: Collection[str] = ()) -> Iterator[tuple[str, 
 
 def _csv_rows(path: Path, separator: str, columns: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     text = _decoded(path)
-    # Notes of a dataset may be long.
-    csv.field_size_limit(MAX_CELL)
     separator = separator or _separator(text.split("\n", 1)[0], columns)
+    lines, broken = _cells(text, separator)
+    header = [name.strip() for name in lines[0][1]] if lines else []
+    if not any(header) and not broken:
+        raise BadRecord(str(path), "it has no first row with the names of columns")
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise BadRecord(str(path), f"two columns are called {twice[0]!r}")
+    for first, cells in lines[1:]:
+        place = f"{path.name}, row {first}"
+        if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
+            said = f"{len(cells)} cells in a table of {len(header)} columns; put text with {separator!r} into quotes"
+            yield place, {"": said}
+            continue
+        values = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
+        if values:
+            yield place, values
+    if broken:
+        raise BadRecord(f"{path.name}, row {broken[0]}", f"no CSV: {broken[1]}")
+
+
+def _cells(text: str, separator: str) -> tuple[list[tuple[int, list[str]]], tuple[int, str] | None]:
+    """The first line and the cells of each row; and where and why the text is no CSV."""
+    # Notes of a dataset may be long. The limit is one of the whole process.
+    before = csv.field_size_limit(MAX_CELL)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    found, first = [], 1
     try:
-        header = [name.strip() for name in next(lines, [])]
-        if not any(header):
-            raise BadRecord(str(path), "it has no first row with the names of columns")
-        twice = sorted({name for name in header if name and header.count(name) > 1})
-        if twice:
-            raise BadRecord(str(path), f"two columns are called {twice[0]!r}")
-        first = lines.line_num + 1
         for cells in lines:
-            place, first = f"{path.name}, row {first}", lines.line_num + 1
-            if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
-                said = (
-                    f"{len(cells)} cells in a table of {len(header)} columns; put text with {separator!r} into quotes"
-                )
-                yield place, {"": said}
-                continue
-            values = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
-            if values:
-                yield place, values
+            found.append((first, cells))
+            first = lines.line_num + 1
     except csv.Error as error:
-        raise BadRecord(f"{path.name}, row {lines.line_num}", f"no CSV: {error}") from None
+        return found, (lines.line_num, str(error))
+    finally:
+        csv.field_size_limit(before)
+    return found, None
 
 
 def _decoded(path: Path) -> str:

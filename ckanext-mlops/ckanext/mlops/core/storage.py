@@ -47,7 +47,6 @@ class Settings:
 
     name: str
     url: str
-    layout: str = "dvc"
     endpoint: str = ""
     region: str = ""
     access_key: str = ""
@@ -56,6 +55,7 @@ class Settings:
     username: str = ""
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    layout: str = "dvc"
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property

@@ -93,7 +93,12 @@ def parts(resource_id: str, user: str, key: str) -> Iterator[Parts]:
             # Who held the lock before may have removed the file.
             if path.exists() and os.path.samestat(os.fstat(stream.fileno()), path.stat()):
                 _tidy(folder, prefix, path)
-                yield Parts(path, stream)
+                found = Parts(path, stream)
+                try:
+                    yield found
+                finally:
+                    if not found.received:
+                        found.forget()  # somebody only asked what is here
                 return
 
 
