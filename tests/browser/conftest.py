@@ -12,8 +12,10 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
 # A closed network refuses the browser's own background requests, many at a time.
@@ -107,3 +109,26 @@ def picture(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
         page.screenshot(path=folder / f"{name}.png", full_page=True)
 
     return take
+
+
+@pytest.fixture
+def act(portal: Portal) -> Callable[..., Any]:
+    """Call an action as the demo's sysadmin."""
+    credentials = json.loads((Path(os.environ["MLOPS_PORTAL"]) / "credentials.json").read_text(encoding="utf-8"))
+
+    def call(action: str, **values: object) -> Any:
+        headers = {"Authorization": credentials["api_token"]}
+        answer = requests.post(f"{portal.url}/api/3/action/{action}", json=values, headers=headers, timeout=60)
+        return answer.json().get("result")
+
+    return call
+
+
+@pytest.fixture
+def signed_in(open_page: Callable[..., Page], portal: Portal) -> Page:
+    """A page of who is signed in as the demo's sysadmin."""
+    page = open_page("/user/login")
+    page.fill("#field-login", portal.user)
+    page.fill("#field-password", portal.password)
+    page.click("form .btn-primary")
+    return page

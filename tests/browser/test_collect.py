@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import uuid
-from pathlib import Path
 
 import pytest
 import requests
-
-
-@pytest.fixture
-def act(portal):
-    """Call an action as the demo's sysadmin; what it makes under the name that is given goes at the end."""
-    credentials = json.loads((Path(os.environ["MLOPS_PORTAL"]) / "credentials.json").read_text())
-
-    def call(action, **values):
-        headers = {"Authorization": credentials["api_token"]}
-        answer = requests.post(f"{portal.url}/api/3/action/{action}", json=values, headers=headers, timeout=60)
-        return answer.json().get("result")
-
-    return call
 
 
 @pytest.fixture
@@ -29,15 +13,6 @@ def name(act):
     made = f"collected-{uuid.uuid4().hex[:8]}"
     yield made
     act("dataset_purge", id=made)
-
-
-@pytest.fixture
-def signed_in(open_page, portal):
-    page = open_page("/user/login")
-    page.fill("#field-login", portal.user)
-    page.fill("#field-password", portal.password)
-    page.click("form .btn-primary")
-    return page
 
 
 def test_the_dataset_form_comes_filled_from_the_repository(signed_in, portal, act, name, picture):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 
@@ -38,7 +39,38 @@ def test_fewer_steps_show_less(open_page):
     expect(tables.first).not_to_contain_text("data/gender_submission.csv")
 
 
-def test_it_is_readable_in_a_dark_window(open_page, picture):
+#: The least contrast (WCAG) of the words in the graph and around it, and of the outlines of nodes, with what is behind.
+CONTRAST = """() => {
+  const graph = document.querySelector(".mlops-lineage-graph");
+  const parts = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
+  const behind = parts(getComputedStyle(graph).backgroundColor);
+  const seen = (colour) => {
+    const [r, g, b, a = 1] = parts(colour);
+    return [r, g, b].map((value, i) => value * a + behind[i] * (1 - a));
+  };
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const least = (selector, property) => Math.min(...[...graph.querySelectorAll(selector)].map((each) => {
+    const pair = [light(seen(getComputedStyle(each)[property])), light(behind)];
+    return Math.max(...pair) / Math.min(...pair);
+  }));
+  return {
+    words: Math.min(least(".mlops-lineage-canvas text", "fill"), least(".mlops-lineage-legend li", "color")),
+    outlines: least(".mlops-lineage-box", "stroke"),
+    lines: least(".mlops-lineage-edge", "stroke"),
+  };
+}"""
+
+
+@pytest.mark.parametrize("theme", ["", "dark"], ids=["stock theme", "dark theme"])
+def test_it_is_readable_in_a_dark_window(open_page, picture, theme):
+    """CKAN's own theme is light in any window; a portal may choose Bootstrap's dark one."""
     page = open_page("/dataset/titanic-train/lineage", color_scheme="dark")
+    page.evaluate("theme => theme && document.documentElement.setAttribute('data-bs-theme', theme)", theme)
     expect(page.locator(".mlops-lineage-graph svg.mlops-lineage-canvas")).to_be_visible()
-    picture(page, "lineage-dark")
+    picture(page, f"lineage-dark-{theme or 'stock'}")
+    found = page.evaluate(CONTRAST)
+    assert found["words"] >= 4.5
+    assert min(found["outlines"], found["lines"]) >= 3

@@ -43,6 +43,16 @@ def test_what_is_beyond_is_opened_closed_and_in_the_address(open_page, picture):
     expect(node(page, ": fetch$")).to_have_count(0)
 
 
+def test_the_place_of_the_picture_is_in_the_address(open_page):
+    page = open_page(TRAIN)
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page).to_have_url(re.compile(r"#view=-?\d+,-?\d+,\d"))
+    x, y, scale = page.url.rpartition("#view=")[2].split(",")
+    again = open_page(page.url.removeprefix(re.match(r"https?://[^/]+", page.url)[0]))
+    layer = canvas(again).locator("> g").first
+    expect(layer).to_have_attribute("transform", re.compile(rf"translate\({x}, ?{y}\) scale\({float(scale):g}"))
+
+
 def test_a_search_finds_and_leads_there(open_page):
     page = open_page(TRAIN)
     search = page.get_by_role("searchbox", name="Find in the graph")
