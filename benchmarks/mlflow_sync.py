@@ -189,6 +189,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=0, help="default 3; 1 when small")
     parser.add_argument("--large", type=int, default=0, help="runs of the large stand-in; default 100,000")
     options = parser.parse_args()
+    if 0 < options.large <= 10_000:
+        parser.error("--large must be more than the 10,000 runs that it is compared with")
     runs, rounds = (200, options.rounds or 1) if options.small else (1000, options.rounds or 3)
     sizes = (2_000, 10_000) if options.small else (10_000, options.large or 100_000)
     return measure(runs, rounds, sizes, datahub(install=not options.small))
