@@ -33,8 +33,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from inside import BIN, Asked, Inside, write_ini
+
 ROOT = Path(__file__).resolve().parents[1]
-BIN = Path(sys.executable).parent
+
 sys.path.insert(0, str(ROOT / "scripts"))
 
 GROWTH = (100, 1_000, 10_000)
@@ -101,27 +103,13 @@ def _md5(*parts: object) -> str:
     return hashlib.md5("/".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
 
 
-class Portal:
-    """A CKAN with its settings in ``ini``, asked through one process that has it loaded."""
+class Portal(Asked):
+    """A CKAN whose consumers and loads are started beside the process that is asked."""
 
     def __init__(self, ini: Path) -> None:
-        self.ini = ini
+        super().__init__(__file__, ini)
         #: Most memory of the consumers that ended last, gather first, in MiB.
         self.memory: list[int] = []
-        self.inside = subprocess.Popen(
-            [sys.executable, __file__, "--inside", str(ini)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def ask(self, **question: Any) -> Any:
-        """The answer of :class:`Inside`."""
-        assert self.inside.stdin is not None
-        assert self.inside.stdout is not None
-        self.inside.stdin.write(json.dumps(question) + "\n")
-        self.inside.stdin.flush()
-        for line in self.inside.stdout:
-            if line.startswith("answer "):
-                return json.loads(line[7:])
-        raise RuntimeError("the process inside of CKAN ended")
 
     @contextmanager
     def consumers(self, fetch: int) -> Iterator[None]:
@@ -172,28 +160,14 @@ def _most_memory(pid: int) -> int:
     return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
-class Inside:
+class Harvests(Inside):
     """What the process with CKAN loaded can do."""
-
-    def __init__(self, ini: str) -> None:
-        from ckan.cli import load_config
-        from ckan.config.middleware import make_app
-
-        self.app: Any = make_app(load_config(ini))
-
-    def serve(self) -> None:
-        """Answer questions, a JSON object a line."""
-        for line in sys.stdin:
-            question = json.loads(line)
-            with self.app._wsgi_app.test_request_context():
-                answer = getattr(self, "do_" + question.pop("do"))(**question)
-            print("answer " + json.dumps(answer), flush=True)
 
     def do_prepare(self) -> None:
         """An organization."""
         from ckan.plugins import toolkit as tk
 
-        tk.get_action("organization_create")(self._context(), {"name": "lab", "title": "Lab"})
+        tk.get_action("organization_create")(self.context(), {"name": "lab", "title": "Lab"})
 
     def do_reset(self) -> None:
         """No dataset, no source, no job."""
@@ -219,7 +193,7 @@ class Inside:
         from ckan.plugins import toolkit as tk
 
         data = {"name": name, "title": name, "url": url, "source_type": "dvc", "owner_org": "lab", "config": ""}
-        return str(tk.get_action("harvest_source_create")(self._context(), data)["id"])
+        return str(tk.get_action("harvest_source_create")(self.context(), data)["id"])
 
     def do_harvest(self, source: str) -> dict[str, Any]:
         """Harvest and wait: seconds, and what was done."""
@@ -229,7 +203,7 @@ class Inside:
         from ckanext.harvest.model import HarvestJob, HarvestObject
 
         began = time.perf_counter()
-        job = tk.get_action("harvest_job_create")(self._context(), {"source_id": source, "run": True})
+        job = tk.get_action("harvest_job_create")(self.context(), {"source_id": source, "run": True})
         job_id = job["id"]
         open_ones = sa.select(sa.func.count()).where(
             HarvestObject.harvest_job_id == job_id, HarvestObject.state.not_in(("COMPLETE", "ERROR"))
@@ -252,7 +226,7 @@ class Inside:
                 "count"
             ]
         seconds = time.perf_counter() - began
-        tk.get_action("harvest_jobs_run")(self._context(), {"source_id": source})
+        tk.get_action("harvest_jobs_run")(self.context(), {"source_id": source})
         states = model.Session.execute(
             sa.select(HarvestObject.report_status, sa.func.count())
             .where(HarvestObject.harvest_job_id == job_id)
@@ -276,36 +250,14 @@ class Inside:
         model.Session.remove()
         return len(rows)
 
-    def _context(self) -> Any:
-        from ckan import model
-        from ckan.plugins import toolkit as tk
-
-        user = tk.get_action("get_site_user")({"ignore_auth": True}, {})["name"]
-        return {"user": user, "ignore_auth": True, "session": model.Session, "model": model}
-
 
 @contextmanager
 def portal(folder: Path) -> Iterator[Portal]:
     """A portal below ``folder``, with the plugins of the embedded one."""
     from embedded.services import backing_services
-    from embedded.site.ini import IniValues, render
 
     with backing_services(folder / "services", report=print) as backing, ExitStack() as stack:
-        values = IniValues(
-            site_url="http://localhost:5000",
-            secret_key="only-for-a-benchmark-only-for-a-benchmark",  # noqa: S106
-            database_url=backing.database("ckan"),
-            solr_url=backing.solr_url,
-            redis_url=backing.redis_url,
-            storage_path=str(folder / "storage"),
-            mlflow_url="http://localhost:1",
-            repository_mirrors=str(folder / "mirrors"),
-            repository_roots=str(folder),
-        )
-        ini = folder / "ckan.ini"
-        ini.write_text(render(values).replace("level = INFO", "level = ERROR"))
-        # In a process of its own: one that migrated tables has no pool of connections any more, unlike a web process.
-        subprocess.run([str(BIN / "ckan"), "-c", str(ini), "db", "upgrade"], check=True, capture_output=True)
+        ini = write_ini(folder, backing, mlflow_url="http://localhost:1", repository_roots=str(folder))
         started = Portal(ini)
         stack.callback(started.inside.kill)
         started.ask(do="prepare")
@@ -331,7 +283,7 @@ def first(one: Portal, folder: Path, stages: int, warm: Project) -> tuple[float,
 def main() -> None:
     """Measure, print, and end with one JSON object."""
     if sys.argv[1:2] == ["--inside"]:
-        Inside(sys.argv[2]).serve()
+        Harvests(sys.argv[2]).serve()
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a quick look: 100 stages, growth to 300")

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import resource
-import sys
 import time
 from typing import Any
 
 import requests
+from inside import Inside
 
 
-class Inside:
-    """What the process with CKAN loaded can do; it is asked in lines of JSON."""
+class Syncs(Inside):
+    """What the process with CKAN loaded can do."""
 
     def __init__(self, ini: str) -> None:
-        from ckan.cli import load_config
-        from ckan.config.middleware import make_app
-
-        self.app: Any = make_app(load_config(ini))
+        super().__init__(ini)
         self.waited, self.requests, send = 0.0, 0, requests.Session.send
 
         def timed(session: requests.Session, *arguments: Any, **options: Any) -> requests.Response:
@@ -31,24 +27,14 @@ class Inside:
 
         requests.Session.send = timed  # type: ignore[method-assign]
 
-    def serve(self) -> None:
-        """Answer questions."""
-        for line in sys.stdin:
-            question = json.loads(line)
-            with self.app._wsgi_app.test_request_context():
-                answer = getattr(self, "do_" + question.pop("do"))(**question)
-            print("answer " + json.dumps(answer), flush=True)
-
     def do_prepare(self) -> None:
-        """Tables, and two datasets of an organization: one will be linked."""
-        from ckan.cli.db import upgrade
+        """Two datasets of an organization: one will be linked."""
         from ckan.plugins import toolkit as tk
 
-        upgrade.main(args=[], standalone_mode=False)
-        organization = tk.get_action("organization_create")(self._context(), {"name": "lab", "title": "Lab"})
+        organization = tk.get_action("organization_create")(self.context(), {"name": "lab", "title": "Lab"})
         for name in ("empty", "linked"):
             data = {"name": name, "title": name, "type": "dataset", "owner_org": organization["id"]}
-            tk.get_action("package_create")(self._context(), data)
+            tk.get_action("package_create")(self.context(), data)
 
     def do_forget(self) -> None:
         """Nothing is known of any server."""
@@ -68,7 +54,7 @@ class Inside:
         from ckan import model
         from ckan.plugins import toolkit as tk
 
-        context, self.waited, self.requests = self._context(), 0.0, 0
+        context, self.waited, self.requests = self.context(), 0.0, 0
         begin = time.perf_counter()
         [report] = tk.get_action("mlops_mlflow_sync")(context, {"server": server})["servers"]
         seconds = time.perf_counter() - begin
@@ -103,13 +89,6 @@ class Inside:
         if answer.status_code != 200:
             raise RuntimeError(f"the page of {name} answers {answer.status_code}")
         return seconds
-
-    def _context(self) -> Any:
-        from ckan import model
-        from ckan.plugins import toolkit as tk
-
-        user = tk.get_action("get_site_user")({"ignore_auth": True}, {})["name"]
-        return {"user": user, "ignore_auth": True, "session": model.Session, "model": model}
 
 
 def _peak() -> float:

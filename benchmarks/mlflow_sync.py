@@ -41,8 +41,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from inside import Asked, write_ini
 from mlflow_fill import VERSIONS, StandIn, fill
-from mlflow_inside import Inside
+from mlflow_inside import Syncs
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -76,25 +77,6 @@ def floor(uri: str) -> float:
     pages("GET", "registered-models/search", "registered_models", max_results=1000)
     pages("GET", "model-versions/search", "model_versions", max_results=1000)
     return time.perf_counter() - begin
-
-
-class Portal:
-    """A process with CKAN loaded."""
-
-    def __init__(self, ini: Path) -> None:
-        command = [sys.executable, __file__, "--inside", str(ini)]
-        self.inside = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, **question: Any) -> Any:
-        """The answer of :class:`Inside`."""
-        assert self.inside.stdin is not None
-        assert self.inside.stdout is not None
-        self.inside.stdin.write(json.dumps(question) + "\n")
-        self.inside.stdin.flush()
-        for line in self.inside.stdout:
-            if line.startswith("answer "):
-                return json.loads(line[7:])
-        raise RuntimeError("the process inside of CKAN ended")
 
 
 @contextmanager
@@ -160,7 +142,7 @@ def ingest(command: Path, uri: str, folder: Path) -> float:
     return float(found[1])
 
 
-def large(portal: Portal, sizes: tuple[int, int], ports: dict[int, int]) -> list[float]:
+def large(portal: Asked, sizes: tuple[int, int], ports: dict[int, int]) -> list[float]:
     """The largest MiB of the process after a sync of each of the sizes."""
     memory = []
     for size in sizes:
@@ -178,7 +160,7 @@ def large(portal: Portal, sizes: tuple[int, int], ports: dict[int, int]) -> list
 def main() -> None:
     """Measure, print, and end with one JSON object."""
     if sys.argv[1:2] == ["--inside"]:
-        return Inside(sys.argv[2]).serve()
+        return Syncs(sys.argv[2]).serve()
     if sys.argv[1:2] == ["--fill"]:
         return fill(sys.argv[2], int(sys.argv[3]))
     if sys.argv[1:2] == ["--serve"]:
@@ -200,7 +182,6 @@ def measure(runs: int, rounds: int, sizes: tuple[int, int], peer: Path | None) -
     """Start everything, measure, print."""
     from embedded.ports import free_port
     from embedded.services import backing_services
-    from embedded.site.ini import IniValues, render
 
     with tempfile.TemporaryDirectory(prefix="mlops-mlflow-") as name, ExitStack() as stack:
         folder = Path(name).resolve()
@@ -214,25 +195,10 @@ def measure(runs: int, rounds: int, sizes: tuple[int, int], peer: Path | None) -
         backing = stack.enter_context(backing_services(folder / "services", report=print))
         servers = " ".join(["local", *(f"large{size}" for size in sizes)])
         extra = {f"ckanext.mlops.mlflow.large{size}.uri": f"http://127.0.0.1:{ports[size]}" for size in sizes}
-        values = IniValues(
-            site_url="http://localhost:5000",
-            secret_key="only-for-a-benchmark-only-for-a-benchmark",  # noqa: S106
-            database_url=backing.database("ckan"),
-            solr_url=backing.solr_url,
-            redis_url=backing.redis_url,
-            storage_path=str(folder / "storage"),
-            mlflow_url=uri,
-            repository_mirrors=str(folder / "mirrors"),
-            options={"ckanext.mlops.mlflow.servers": servers, **extra},
-        )
-        ini = folder / "ckan.ini"
-        ini.write_text(render(values).replace("level = INFO", "level = ERROR"))
-        # Its own process: CKAN's migrations leave the process that ran them without a pool of connections.
-        first = Portal(ini)
-        first.ask(do="prepare")
-        first.inside.kill()
-        portal = Portal(ini)
+        options = {"ckanext.mlops.mlflow.servers": servers, **extra}
+        portal = Asked(__file__, write_ini(folder, backing, mlflow_url=uri, options=options))
         stack.callback(portal.inside.kill)
+        portal.ask(do="prepare")
         portal.ask(do="sync", server="local")  # what is loaded once, on both sides, does not count
         times: dict[str, list[float]] = {"floor": [], "full": [], "again": [], "DataHub": []}
         for number in range(1, rounds + 1):
