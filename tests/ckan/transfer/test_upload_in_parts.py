@@ -85,13 +85,19 @@ class Break:
         monkeypatch.setattr(requests.Session, "send", send)
 
 
-def test_a_break_is_continued_by_the_next_upload(
-    portal: Portal, record: DatasetRecord, app: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def broken_off(portal: Portal, record: DatasetRecord, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What comes of an upload whose fifth part does not go out."""
     portal.retries = 0
     with monkeypatch.context() as patch:
         Break(patch, 5, answered=False)
         (result,) = upload(portal, [record])
+    return result
+
+
+def test_a_break_is_continued_by_the_next_upload(
+    portal: Portal, record: DatasetRecord, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = broken_off(portal, record, monkeypatch)
     assert (result.status, result.uploaded) == ("failed", [])
     assert not resource().get("hash")
     assert [path.stat().st_size for path in part_files()] == [4 * PART]
@@ -142,10 +148,7 @@ def test_a_killed_upload_is_continued(
 def test_a_file_that_changed_begins_again(
     portal: Portal, record: DatasetRecord, app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    portal.retries = 0
-    with monkeypatch.context() as patch:
-        Break(patch, 5, answered=False)
-        list(upload(portal, [record]))
+    broken_off(portal, record, monkeypatch)
     path = record.files[0].path
     assert path is not None
     path.write_bytes(DATA[::-1])

@@ -163,7 +163,8 @@ def _compare(
         # What it went on from at first stays so: it may be in the catalog only, and not in the repository any more.
         old = old or before(dataset.guid)
         moved = {key: old.package[key] for key in ("dvc_moved_from", "dvc_moved_why") if old.package.get(key)}
-        dataset = replace(dataset, package=dataset.package | moved)
+        if any(dataset.package.get(key) != value for key, value in moved.items()):
+            dataset = replace(dataset, package=dataset.package | moved)
     if dataset.digest == known.digest:
         return _unchanged(dataset, known)
     old = old or before(dataset.guid)

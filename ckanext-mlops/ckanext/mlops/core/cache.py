@@ -73,14 +73,18 @@ def load(path: Path) -> Any:
 def save(path: Path, value: Any) -> None:
     """Write the cache whole or not at all; a full disk is not an error."""
     body = pack(value)
-    if len(body) > _MAX_BYTES:
-        return
+    if len(body) <= _MAX_BYTES:
+        write(path, reader_version() + zlib.crc32(body).to_bytes(4) + body)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file that only saves time, whole or not at all; a full disk is not an error."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(reader_version() + zlib.crc32(body).to_bytes(4) + body)
+                file.write(data)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

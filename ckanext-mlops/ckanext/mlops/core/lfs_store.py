@@ -7,6 +7,7 @@ server names the address of the bytes, with headers for it, and may send on from
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ def _pointer(key: str) -> tuple[str, int]:
     if found is None:
         raise ObjectMissing("The storage has no object of that name.")
     return found["oid"], int(found["size"])
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _layouts(oid: str) -> tuple[str, ...]:
@@ -98,8 +104,7 @@ class LfsServer(HttpStore):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        parts = urlsplit(self.url)
-        self._origin = (parts.scheme, parts.netloc)
+        self._origin = _origin(self.url)
 
     def stat(self, key: str, version: str = "") -> Found | None:
         """See :class:`Store`."""
@@ -111,16 +116,13 @@ class LfsServer(HttpStore):
     def signed_url(self, key: str, seconds: int, file_name: str, version: str = "") -> str:
         """The server's own address of the bytes, where it wants no header and is not the server itself."""
         found = self._download(key)
-        apart = (parts := urlsplit(found.href)) and (parts.scheme, parts.netloc) != self._origin
-        return found.href if apart and not found.header else ""
+        return "" if found.header or _origin(found.href) == self._origin else found.href
 
     def _ask(self, method: str, key: str, headers: Mapping[str, str]) -> Any:
         found = self._download(key)
-        parts = urlsplit(found.href)
-        own = (parts.scheme, parts.netloc) == self._origin
         named = any(name.lower() == "authorization" for name in found.header)
         # Credentials are for the server that the operator named, as git-lfs does it.
-        mine = own and not named and not found.authenticated
+        mine = _origin(found.href) == self._origin and not named and not found.authenticated
         credentials = self._headers if mine else {"Accept-Encoding": "identity"}
         # Not the account's ~/.netrc, which requests would look into.
         with self._requests.Session() as session:
@@ -168,8 +170,6 @@ class LfsServer(HttpStore):
         return self._parsed(answer, oid, size)
 
     def _json(self, text: bytes) -> Any:
-        import json
-
         try:
             return json.loads(text)
         except (ValueError, RecursionError):

@@ -36,8 +36,8 @@ def policy(*, experiments: bool = False) -> Policy:
 
     :raises Misconfigured: naming the option
     """
-    default = Policy()
-    most = max(limits().dvc_bytes, limits().value_bytes)
+    default, bounds = Policy(), limits()
+    most = max(bounds.dvc_bytes, bounds.value_bytes)
     return Policy(
         schemes=tuple(_words("schemes")) or default.schemes,
         roots=tuple(Path(root) for root in _words("roots")),

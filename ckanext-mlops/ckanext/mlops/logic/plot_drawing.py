@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import time
 import zlib
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from ckan import model
 from ckan.lib.redis import connect_to_redis
 from ckan.plugins import toolkit as tk
 
-from ckanext.mlops.core.cache import reader_version
+from ckanext.mlops.core import cache
 from ckanext.mlops.core.plot_charts import Chart
 from ckanext.mlops.harvesting import repositories as mirrors
 
@@ -68,7 +67,7 @@ class Drawn:
 def key_of(*what: Any) -> str:
     """The name of what is drawn from ``what`` (JSON values), by this program."""
     text = json.dumps(what, sort_keys=True, default=str)
-    return hashlib.sha256(reader_version() + text.encode()).hexdigest()
+    return hashlib.sha256(cache.reader_version() + text.encode()).hexdigest()
 
 
 def recall(key: str) -> Drawn | None:
@@ -95,18 +94,10 @@ def remember(key: str, drawn: Drawn) -> None:
     body = zlib.compress(json.dumps([until, asdict(drawn)]).encode(), 1)
     if len(body) > MAX_ENTRY:
         return
-    folder = _folder()
+    path = _folder() / key
+    cache.write(path, body)
     with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=".")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(body)
-            Path(name).replace(folder / key)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        _make_room(folder)
+        _make_room(path.parent)
 
 
 def leave_to_worker(key: str, user: str, repository_id: str, plot: str, revisions: Sequence[str]) -> None:
