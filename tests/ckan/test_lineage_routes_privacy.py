@@ -14,7 +14,7 @@ from ckanext.mlops.core import naming
 from ckanext.mlops.model import Experiment, Link, ModelVersion, RegisteredModel, Run, versions
 from ckanext.mlops.model.lineage import store_harvested
 
-SEES = {"anonymous": False, "member": True, "sysadmin": True}
+SEES = {"anonymous": False, "outsider": False, "member": True, "sysadmin": True}
 REPOSITORY = "https://git.example/o/pipeline"
 HIDDEN = ("secret", "confidential")
 #: Pages and exports of CKAN and of other extensions that this one adds to.
