@@ -8,7 +8,7 @@ import pytest
 from ckan import model
 
 from ckanext.mlops.model import mlflow, mlflow_models
-from ckanext.mlops.model.tables import RegisteredModel
+from ckanext.mlops.model.tables import LoggedModel, RegisteredModel
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_logged_model_leads_from_a_version_to_its_run(people, tracking, sync):
     sync()
     [version] = versions(name)
     assert (version.model_id, version.run_id) == (model_id, run)
-    [logged] = mlflow_models.logged_of_runs(model.Session(), [("lab", run)])["lab", run]
+    logged = model.Session.get(LoggedModel, ("lab", model_id))
     assert (logged.name, logged.experiment_id) == ("model", experiment)
 
 

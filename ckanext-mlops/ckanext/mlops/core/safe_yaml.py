@@ -41,10 +41,6 @@ _TAG = "tag:yaml.org,2002:"
 _MERGE = object()
 
 
-class Duplicates(list[str]):
-    """Keys that a document gives more than once; the last value counts."""
-
-
 class _Composer(CParser):
     """libyaml's composer; marks plain scalars instead of resolving their tag."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from ckan import model
 from ckan.types import Context
 from sqlalchemy.orm import Session
 
@@ -63,10 +62,3 @@ def rows(context: Context, seen: repositories.Seen) -> tuple[list[Row], bool]:
 def _facts(revision: Revision) -> dict[str, Any]:
     facts = {name: getattr(revision, name) for name in _FACTS}
     return facts | {"committed": revision.committed.isoformat() + "Z" if revision.committed else ""}
-
-
-def dataset_repository(package_id: str) -> str:
-    """The repository id of a dataset; ``""`` when it is of none."""
-    package = model.Package.get(package_id)
-    url = str((package.extras or {}).get("dvc_repository") or "") if package else ""
-    return naming.repository_slug(url) if url else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -63,8 +62,3 @@ def columns(package_id: str, keys: Iterable[Key]) -> list[str]:
         for column in (row.profile or {}).get("columns", ()):
             found.setdefault(str(column.get("name", "")), None)
     return [name for name in found if name]
-
-
-def older_than(moment: datetime.datetime) -> sa.ColumnElement[bool]:
-    """Contents that nobody looked for since."""
-    return sa.or_(Content.checked.is_(None), Content.checked < moment)

@@ -177,19 +177,6 @@ def versions_of_runs(session: Session, keys: Collection[tuple[str, str]]) -> dic
     return found
 
 
-def logged_of_runs(session: Session, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[LoggedModel]]:
-    """The models that each of the runs (server, run id) logged, without those that are gone."""
-    query = (
-        sa.select(LoggedModel)
-        .where(sa.tuple_(LoggedModel.server, LoggedModel.run_id).in_(list(keys)), LoggedModel.lifecycle_stage != GONE)
-        .order_by(LoggedModel.created, LoggedModel.model_id)
-    )
-    found: dict[tuple[str, str], list[LoggedModel]] = {}
-    for row in session.scalars(_fresh(query)) if keys else ():
-        found.setdefault((row.server, row.run_id or ""), []).append(row)
-    return found
-
-
 def _aliases(session: Session, server: str, names: Collection[str]) -> dict[tuple[str, str], list[str]]:
     query = sa.select(RegisteredModel.name, RegisteredModel.facts["aliases"]).where(
         RegisteredModel.server == server, RegisteredModel.name.in_(names)

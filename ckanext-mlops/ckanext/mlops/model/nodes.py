@@ -95,9 +95,3 @@ def dataset_of(key: str) -> str | None:
     if ":" not in key:
         return key
     return parts(key)[0] if kind_of(key) in ("file", "step") else None
-
-
-def model_uris(server: str, name: str, version: str, aliases: list[str]) -> list[str]:
-    """The addresses by which people may have named the version of a model."""
-    ends = [f"{name}/{version}", *(f"{name}@{alias}" for alias in aliases)]
-    return [f"{head}{end}" for end in ends for head in (MODEL_URI, f"{MODEL_URI}/{server}/")]
