@@ -115,6 +115,17 @@ def test_files_above_the_limit_are_named_not_read(repo: Any) -> None:
     assert snapshot.metrics[0].state == "invalid"
 
 
+def test_a_folder_with_a_list_above_the_limit_is_said_to_be_too_large_not_corrupt(repo: Any) -> None:
+    repo.commit({**GOOD, **{f"images/{number:04}.png": b"" for number in range(100)}})
+    snapshot = repo.snapshot(limits=Limits(dvc_bytes=2_000))
+    assert [stage.address for stage in snapshot.stages] == ["good.dvc"]
+    [problem] = snapshot.problems
+    assert (problem.path, problem.severity) == ("images", "error")
+    assert "3600 bytes, more than 2000 (limit: dvc_bytes)" in problem.message
+    assert "raise the limit" in problem.remedy
+    assert not snapshot.complete, "files of DVC may be in it"
+
+
 def test_paths_cannot_leave_the_repository(repo: Any) -> None:
     repo.commit(
         {

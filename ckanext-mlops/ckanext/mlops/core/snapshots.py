@@ -116,10 +116,8 @@ class SnapshotReader:
         """Find the parts of the tree's stages."""
         files = dict(item.found.files)
         item.roots = sorted(item.found.roots, key=len, reverse=True)
-        for path in item.found.damaged:
-            item.problems.append(
-                Problem("Git lacks this folder or it is corrupt", path=path, remedy="fetch the repository anew")
-            )
+        for path, why, remedy in item.found.unread:
+            item.problems.append(Problem(why, path=path, remedy=remedy))
         for path in item.found.odd:
             message = "is a symbolic link or submodule, not a file; it is not read"
             item.problems.append(Problem(message, path=path, severity="warning"))

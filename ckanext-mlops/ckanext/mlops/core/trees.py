@@ -31,13 +31,15 @@ class Folder:
     """One tree object: names of its files and folders to their object ids.
 
     :param odd: symbolic links and submodules
-    :param damaged: the object is missing, corrupt, or larger than the limit
+    :param unread: why it could not be read, ``""`` when it was
+    :param remedy: what can be done about that
     """
 
     files: dict[str, str]
     folders: dict[str, str]
     odd: tuple[str, ...] = ()
-    damaged: bool = False
+    unread: str = ""
+    remedy: str = ""
 
     @property
     def weight(self) -> int:
@@ -47,12 +49,15 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Files that DVC or a reader of the repository would open, below one folder; paths relative to it."""
+    """Files that DVC or a reader of the repository would open, below one folder; paths relative to it.
+
+    :param unread: ``(path, why, remedy)`` of each folder that could not be read
+    """
 
     files: tuple[tuple[str, str], ...] = ()
     roots: tuple[str, ...] = ()
     odd: tuple[str, ...] = ()
-    damaged: tuple[str, ...] = ()
+    unread: tuple[tuple[str, str, str], ...] = ()
 
 
 class Trees:
@@ -72,7 +77,7 @@ class Trees:
         while todo and depth <= self.limits.depth:
             below: list[str] = []
             for item in self.objects.read(todo, self.limits.dvc_bytes):
-                folder = _folder(item)
+                folder = self._folder(item)
                 entries += folder.weight
                 self._folders.reserve(entries)
                 self._folders.put(item.oid, folder, folder.weight)
@@ -88,7 +93,7 @@ class Trees:
         folder = self._folders.get(oid)
         if folder is None:
             for item in self.objects.read([oid], self.limits.dvc_bytes):
-                folder = _folder(item)
+                folder = self._folder(item)
                 self._folders.put(oid, folder, folder.weight)
         return folder or Folder({}, {})
 
@@ -151,7 +156,7 @@ class Trees:
         if depth == 0:
             files += [(name, blob) for name, blob in folder.files.items() if _TEXTS.fullmatch(name.encode("utf-8"))]
         roots: list[str] = []
-        damaged = ["."] if folder.damaged else []
+        unread = [(".", folder.unread, folder.remedy)] if folder.unread else []
         odd = [name for name in folder.odd if _READ.fullmatch(name.encode("utf-8", "replace"))]
         for name, child in folder.folders.items():
             if name == ".dvc":
@@ -164,17 +169,26 @@ class Trees:
             files.extend((f"{name}/{path}", blob) for path, blob in below.files)
             roots.extend(f"{name}/{path}" if path else name for path in below.roots)
             odd.extend(f"{name}/{path}" for path in below.odd)
-            damaged.extend(name if path == "." else f"{name}/{path}" for path in below.damaged)
+            unread.extend((name if path == "." else f"{name}/{path}", *why) for path, *why in below.unread)
             if len(files) > self.limits.dvc_files:
                 raise TooManyFolders(f"more than {self.limits.dvc_files} DVC files in one revision (limit: dvc_files)")
-        found = Found(tuple(files), tuple(roots), tuple(odd[:100]), tuple(damaged[:100]))
+        found = Found(tuple(files), tuple(roots), tuple(odd[:100]), tuple(unread[:100]))
         if depth:
             self._found[oid] = found
         return found
 
-
-def _folder(item: GitObject) -> Folder:
-    return _parse(item.data, len(item.oid)) if item.kind == "tree" else Folder({}, {}, damaged=True)
+    def _folder(self, item: GitObject) -> Folder:
+        if item.kind == "tree":
+            return _parse(item.data, len(item.oid))
+        if item.kind == "large":
+            return Folder(
+                {},
+                {},
+                unread=f"the list of what is in this folder is {item.size} bytes, more than {self.limits.dvc_bytes} "
+                "(limit: dvc_bytes)",
+                remedy="divide it into subfolders, or raise the limit",
+            )
+        return Folder({}, {}, unread="Git lacks this folder or it is corrupt", remedy="fetch the repository anew")
 
 
 def _parse(data: bytes, width: int) -> Folder:
