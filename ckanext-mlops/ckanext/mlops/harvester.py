@@ -21,7 +21,18 @@ from ckanext.mlops import cleanup
 from ckanext.mlops.catalog import ownership
 from ckanext.mlops.catalog.weburl import file_page
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.harvesting import batches, follow, gather, mails, memory, repositories, source_form, triggers, watch
+from ckanext.mlops.harvesting import (
+    batches,
+    follow,
+    gather,
+    mails,
+    memory,
+    repositories,
+    source_form,
+    stopping,
+    triggers,
+    watch,
+)
 from ckanext.mlops.harvesting.source_config import ConfigError
 from ckanext.mlops.model import hashes
 from ckanext.mlops.search import news, overdue
@@ -71,6 +82,22 @@ def harvest_source_clear(next_action: Action, context: Context, data_dict: DataD
     return result
 
 
+@tk.chained_action
+def harvest_job_abort(next_action: Action, context: Context, data_dict: DataDict) -> Any:
+    """Stop a job; its page says who did. ckanext-harvest's own lets one that is being read go on."""
+    tk.check_access("harvest_job_abort", context, data_dict)
+    named = data_dict.get("source_id") or data_dict.get("id")
+    package = model.Package.get(named)
+    of_source = sa.select(HarvestJob).where(HarvestJob.source_id == (package.id if package else None))
+    newest = model.Session.scalars(of_source.order_by(HarvestJob.created.desc()).limit(1)).first()
+    job = newest or HarvestJob.get(named)
+    if job is None or job.source.type != DvcHarvester.NAME:
+        return next_action(context, data_dict)
+    job_id = str(job.id)
+    stopping.stop(job_id, str(context.get("user") or ""))
+    return tk.get_action("harvest_job_show")(context, {"id": job_id})
+
+
 class DvcHarvester(HarvesterBase):
     """Datasets of a DVC or git-lfs repository."""
 
@@ -93,10 +120,11 @@ class DvcHarvester(HarvesterBase):
         self.after_dataset_create(context, pkg_dict)
 
     def get_actions(self) -> dict[str, Action]:
-        """What `ckan harvester run` calls, with more care for what was interrupted; and a clearing that is whole."""
+        """What `ckan harvester run` calls, with more care for what was interrupted; whole clearing and stopping."""
         return {
             "harvest_jobs_run": cast(Action, harvest_jobs_run),
             "harvest_source_clear": cast(Action, harvest_source_clear),
+            "harvest_job_abort": cast(Action, harvest_job_abort),
         }
 
     def info(self) -> dict[str, str]:
@@ -142,11 +170,18 @@ class DvcHarvester(HarvesterBase):
     def gather_prepared(
         self, harvest_job: HarvestJob, progress: gather.Progress = log.info, *, wait: float = 600.0
     ) -> tuple[gather.Prepared | None, list[str]]:
-        """Like :meth:`gather_stage`, with the plan; None when the repository could not be read."""
+        """Like :meth:`gather_stage`, with the plan; None when the repository could not be read.
+
+        A database that is away is waited for; what was read until then is in the mirror and its cache.
+        """
         job_id, source_id = str(harvest_job.id), str(harvest_job.source_id)
+        said = follow.progress(job_id, source_id, progress)
         try:
             with watch.alive(queue.get_gather_routing_key(), job_id):
-                return gather.gather(harvest_job, follow.progress(job_id, source_id, progress), wait=wait)
+                return batches.patiently(lambda: gather.gather(harvest_job, said, wait=wait))
+        except gather.JobOver as over:
+            log.info("%s", over)
+            return None, []
         except (MlopsError, ConfigError) as error:
             self._gather_failed(job_id, batches.sentence(error))
         except Exception as error:
@@ -207,20 +242,26 @@ class DvcHarvester(HarvesterBase):
             log.exception("Harvest source %s: nobody could be told of its new versions", source_id)
 
     def _gather_failed(self, job_id: str, message: str) -> None:
-        try:
+        def save() -> None:
             model.Session.rollback()
             job = HarvestJob.get(job_id)
             if job is not None:
                 HarvestGatherError.create(message, job)
+
+        try:
+            batches.patiently(save)
         except Exception:
             log.exception("Harvest job %s: its error could not be saved: %s", job_id, message)
 
     def _import_failed(self, object_id: str, message: str) -> None:
-        try:
+        def save() -> None:
             model.Session.rollback()
             harvest_object = HarvestObject.get(object_id)
             if harvest_object is not None:
                 HarvestObjectError.create(message, harvest_object, "Import")
+
+        try:
+            batches.patiently(save)
         except Exception:
             log.exception("Harvest object %s: its error could not be saved: %s", object_id, message)
 

@@ -12,17 +12,14 @@ from urllib.parse import quote_plus
 from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
-from ckanext.harvest.model import HarvestSource
 from flask import request
 from markupsafe import Markup
 
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
-from ckanext.mlops.harvesting import source_form
 from ckanext.mlops.logic import dependents, files
 from ckanext.mlops.logic.holders import holders
 from ckanext.mlops.logic.reader import Reader
-from ckanext.mlops.logic.schema.harvest import HAPPENED
 from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import versions
 from ckanext.mlops.search import freshness
@@ -165,38 +162,6 @@ def mlops_fields(package: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not package.get("dvc_repository") or not tk.h.check_access("package_update", {"id": package["id"]}):
         return []
     return cast("list[dict[str, Any]]", tk.get_action("mlops_field_list")({}, {"id": package["id"]})["results"])
-
-
-def mlops_source_form(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a harvest source's form. ``own``: the source is there already, and one of ours."""
-    source = model.Session.get(HarvestSource, data["id"]) if data.get("id") else None
-    own = source is not None and str(source.type) == "dvc"
-    shown = source_form.values(data, str(source.config or "") if source is not None and own else None)
-    groups = source_form.groups()
-    fields = [each for _, members in groups for each in members]
-    return {
-        "own": own,
-        "groups": groups,
-        "problems": source_form.problems(data),
-        "fields": {each.name: shown.get(each.name, "") for each in fields},
-        "choices": {each.name: sorted(each.choices()) for each in fields if each.choices is not None},
-    }
-
-
-def mlops_is_dvc_source(source_id: str | None) -> bool:
-    """Whether a harvest source is one of ours."""
-    source = model.Session.get(HarvestSource, source_id) if source_id else None
-    return source is not None and str(source.type) == "dvc"
-
-
-def mlops_harvest_report(job_id: str, what: str = "", page: str = "1", limit: int = 50) -> dict[str, Any]:
-    """The report of a harvest job, with a page of its datasets; ``newer`` and ``older`` are the pages beside it."""
-    number = int(page) if page.isdecimal() and 0 < len(page) < 7 else 1
-    what = what if what in HAPPENED else ""
-    asked = {"id": job_id, "what": what, "limit": limit, "offset": (max(number, 1) - 1) * limit}
-    report: dict[str, Any] = tk.get_action("mlops_harvest_report")({}, asked)
-    older = number + 1 if report["count"] > number * limit else None
-    return report | {"newer": number - 1 if number > 1 else None, "older": older}
 
 
 def mlops_dataset_link(name: str | None) -> dict[str, str]:

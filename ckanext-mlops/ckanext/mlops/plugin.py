@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ckan import plugins as p
@@ -11,7 +12,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, Validator
 from flask import Blueprint
 
-from ckanext.mlops import activity, cleanup, lineage_index, resource_view, uploaded, views
+from ckanext.mlops import activity, cleanup, helpers, helpers_harvest, lineage_index, resource_view, uploaded, views
 from ckanext.mlops.logic import auth, registration, validators
 from ckanext.mlops.model import lineage
 from ckanext.mlops.search import document, facets, query
@@ -21,7 +22,6 @@ from ckanext.mlops.search import document, facets, query
 @tk.blanket.auth_functions(auth.functions())
 @tk.blanket.cli
 @tk.blanket.config_declarations
-@tk.blanket.helpers
 class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
     """Fields for DVC data, its lineage and its MLflow runs."""
 
@@ -31,6 +31,7 @@ class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
     p.implements(p.IPackageController, inherit=True)
     p.implements(p.IResourceController, inherit=True)
     p.implements(p.IResourceView, inherit=True)
+    p.implements(p.ITemplateHelpers)
     p.implements(p.ITranslation)
     p.implements(p.IValidators)
 
@@ -44,6 +45,11 @@ class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
     def get_validators(self) -> dict[str, Validator]:
         """What the presets use."""
         return validators.get_validators()
+
+    def get_helpers(self) -> dict[str, Callable[..., Any]]:
+        """What the templates call."""
+        found = vars(helpers) | vars(helpers_harvest)
+        return {name: each for name, each in found.items() if name.startswith("mlops_") and callable(each)}
 
     def get_blueprint(self) -> list[Blueprint]:
         """The pages."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 import sqlalchemy as sa
 from ckan import model
 from ckan.common import config as ckan_settings
@@ -125,6 +126,91 @@ def test_the_database_is_away_for_a_while(
     consume("fetch")
     assert len(calls) >= 2
     finish(undisturbed.source_id)
+    undisturbed()
+
+
+# Where in a gather: before anything is read, read, planned, half stored.
+GATHERING = ["fetch", "read", "plan", "_note"]
+
+
+@pytest.mark.parametrize("where", GATHERING)
+def test_the_database_is_away_during_a_gather(
+    where: str, undisturbed: Any, consume: Any, away: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = start(undisturbed.source_id)
+    original, calls = getattr(gather, where), []
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        result = original(*arguments, **options)
+        if len(calls) == 1:
+            away(2)
+        return result
+
+    monkeypatch.setattr(gather, where, interrupted)
+    consume("gather")
+    assert len(calls) == 2
+    consume("fetch")
+    finish(undisturbed.source_id)
+    undisturbed()
+    report = helpers.call_action("mlops_harvest_report", {"user": "root"}, id=job_id)
+    assert (report["stage"], report["problems"], report["check"]["equal"]) == ("done", [], True)
+
+
+def test_the_database_stays_away_during_a_gather(
+    undisturbed: Any, consume: Any, away: Any, harvest: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job page says what happened, without SQL, and the next harvest goes on."""
+    job_id = start(undisturbed.source_id)
+    patiently = batches.patiently
+    monkeypatch.setattr(batches, "patiently", lambda work, patience=0: patiently(work, patience))
+    plan = gather.plan
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        away(0)
+        return plan(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gather, "plan", interrupted)
+        consume("gather")
+    finish(undisturbed.source_id)
+    report = helpers.call_action("mlops_harvest_report", {"user": "root"}, id=job_id)
+    assert report["stage"] == "failed"
+    assert report["problems"] == [
+        "The database could not be reached for too long. Nothing is lost: the next harvest goes on."
+    ]
+    assert harvest().counts()["added"] == 3
+    undisturbed()
+
+
+def test_the_search_index_is_away_during_a_gather(
+    undisturbed: Any, consume: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gather does not need it."""
+    start(undisturbed.source_id)
+    with monkeypatch.context() as patch:
+        patch.setitem(ckan_settings, "solr_url", DEAD)
+        consume("gather")
+    consume("fetch")
+    finish(undisturbed.source_id)
+    undisturbed()
+
+
+def test_the_queue_is_away_at_the_end_of_a_gather(
+    undisturbed: Any, consume: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ckanext-harvest's consumer ends then, and is started again; `ckan harvester run` sends what waits."""
+    start(undisturbed.source_id)
+    gathering = queue.get_gather_consumer()
+    message = gathering.basic_get(queue=None)
+    with monkeypatch.context() as patch:
+        patch.setitem(ckan_settings, "ckan.redis.url", "redis://127.0.0.1:1/0")
+        with pytest.raises(redis.ConnectionError):
+            queue.gather_callback(gathering, *message)
+    model.Session.remove()
+    for _ in range(2):
+        finish(undisturbed.source_id)
+        consume("fetch")
     undisturbed()
 
 

@@ -92,6 +92,14 @@ def test_the_job_page_names_every_dataset(repo: Any, source: Any, harvest: Any, 
     assert "of it" not in browser.get(page, status=200).body.split("Datasets")[0], "an older job is not compared"
 
 
+def test_a_report_is_in_the_language_of_its_reader(repo: Any, source: Any, harvest: Any, browser: Any) -> None:
+    source(repo.path)
+    body = browser.get(f"/de/harvest/titanic/job/{harvest().job}", status=200).body
+    assert "3 Stages, 4 Ausgaben: 3 hinzugefügt, 0 geändert, 0 unverändert" in body
+    assert "gefunden in main" in body
+    assert "found at main" not in body.split("mlops-report", 1)[1].split("<details>", 1)[0]
+
+
 def test_the_report_as_json(repo: Any, source: Any, harvest: Any, api: Any, people: Any) -> None:
     source(repo.path)
     report = api("mlops_harvest_report", people.editor, id=harvest().job, limit=2)

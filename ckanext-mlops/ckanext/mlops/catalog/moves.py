@@ -14,6 +14,8 @@ from typing import Literal
 
 from ckanext.mlops.core.records import Stage
 
+from . import reasons
+
 #: What nothing is made of has one hash everywhere: md5, sha256 and Git's id of an empty file, DVC's of an empty folder.
 _EMPTY = {
     "d41d8cd98f00b204e9800998ecf8427e",
@@ -44,8 +46,8 @@ class Move:
     def evidence(self) -> str:
         """Why it is believed, for people."""
         if self.kind == "content":
-            return f"both wrote {self.path} with the hash {self.hash}"
-        return f"both write {self.path}, first as a stage file, then as a stage of dvc.yaml"
+            return reasons.SAME_CONTENT.format(path=self.path, hash=self.hash)
+        return reasons.SAME_PATH.format(path=self.path)
 
 
 @dataclass

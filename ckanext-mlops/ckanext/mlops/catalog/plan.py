@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from . import reasons
 from .datasets import Dataset, note_move, trace_of
 from .drafts import Draft
 from .moves import between
@@ -151,7 +152,7 @@ def _compare(
     dataset = draft.dataset
     title = dataset.package["title"]
     if known is None:
-        return Change("added", dataset.guid, title, after=dataset, reason=f"found at {dataset.package['dvc_revision']}")
+        return Change("added", dataset.guid, title, after=dataset, reason=_found(dataset))
     old: Dataset | None = None
     if unread and not known.retired:
         old = before(dataset.guid)
@@ -169,7 +170,7 @@ def _compare(
         return _unchanged(dataset, known)
     old = old or before(dataset.guid)
     fields = differences(old, dataset)
-    reason = "back in the repository" if known.retired else _reason(fields)
+    reason = reasons.BACK if known.retired else _reason(fields)
     return Change("changed", dataset.guid, title, old.package, dataset, fields, reason)
 
 
@@ -178,12 +179,12 @@ def _unchanged(draft: Dataset | Draft, known: Known) -> Change:
     digest = draft.refs_digest
     if digest == known.refs_digest:
         return Change("unchanged", draft.guid, title)
-    return Change("unchanged", draft.guid, title, reason="branches or tags moved", refs=draft.refs, refs_digest=digest)
+    return Change("unchanged", draft.guid, title, reason=reasons.REFS, refs=draft.refs, refs_digest=digest)
 
 
 def _gone(guid: str, known: Known, before: Callable[[str], Dataset], unread: frozenset[str], today: str) -> Change:
     if known.retired:
-        return Change("unchanged", guid, known.title, reason="retired before")
+        return Change("unchanged", guid, known.title, reason=reasons.RETIRED)
     if unread:
         return Change("unchanged", guid, known.title, reason=_kept(unread))
     old = before(guid)
@@ -193,9 +194,7 @@ def _gone(guid: str, known: Known, before: Callable[[str], Dataset], unread: fro
         versions=[version | {"refs": []} for version in old.versions],
     )
     fields = [{"field": "dvc_retired", "before": "", "after": today}]
-    return Change(
-        "retired", guid, old.package["title"], old.package, after, fields, "at none of the revisions any more"
-    )
+    return Change("retired", guid, old.package["title"], old.package, after, fields, reasons.GONE)
 
 
 def _with_moves(changes: list[Change]) -> list[Change]:
@@ -219,20 +218,22 @@ def _with_moves(changes: list[Change]) -> list[Change]:
             before,
             after=replace(before.after, package=one),
             fields=[*before.fields, goes_on],
-            reason=f"{before.reason}; it goes on as {move.after}",
+            reason=reasons.GOES_ON_AS.format(reason=before.reason, stage=move.after),
         )
         told[after.guid] = replace(
             after,
             after=replace(after.after, package=two),
-            reason=f"{after.reason}; it goes on from {move.before}: {move.evidence()}",
+            reason=reasons.GOES_ON_FROM.format(reason=after.reason, stage=move.before, evidence=move.evidence()),
         )
     return [told.get(change.guid, change) for change in changes]
 
 
+def _found(dataset: Dataset) -> str:
+    return reasons.FOUND.format(revision=dataset.package["dvc_revision"])
+
+
 def _kept(unread: frozenset[str]) -> str:
-    names = sorted(unread)
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return f"kept as it was: {', '.join(line(name, 100) for name in names[:3])}{more} could not be read completely"
+    return reasons.listed(reasons.KEPT, reasons.KEPT_MORE, [line(name, 100) for name in sorted(unread)], 3)
 
 
 def _with_unread(dataset: Dataset, old: Dataset, unread: frozenset[str]) -> Dataset:
@@ -304,11 +305,8 @@ def _reason(fields: list[dict[str, Any]]) -> str:
         dict.fromkeys(each["field"].removeprefix("resources/") for each in fields if each["field"] != "versions")
     )
     if len(names) < len(fields):
-        names.append("its versions")
-    if not names:
-        return "the facts of a version changed"
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"changed: {', '.join(names[:5])}{more}"
+        names.append(reasons.VERSIONS)
+    return reasons.listed(reasons.CHANGED, reasons.CHANGED_MORE, names, 5) if names else reasons.FACTS
 
 
 def _count(number: int, noun: str) -> str:

@@ -169,7 +169,9 @@ class Trees:
             files.extend((f"{name}/{path}", blob) for path, blob in below.files)
             roots.extend(f"{name}/{path}" if path else name for path in below.roots)
             odd.extend(f"{name}/{path}" for path in below.odd)
-            unread.extend((name if path == "." else f"{name}/{path}", *why) for path, *why in below.unread)
+            unread.extend(
+                (name if path == "." else f"{name}/{path}", why, remedy) for path, why, remedy in below.unread
+            )
             if len(files) > self.limits.dvc_files:
                 raise TooManyFolders(f"more than {self.limits.dvc_files} DVC files in one revision (limit: dvc_files)")
         found = Found(tuple(files), tuple(roots), tuple(odd[:100]), tuple(unread[:100]))

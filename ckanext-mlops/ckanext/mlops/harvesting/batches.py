@@ -73,13 +73,13 @@ def run(job_id: str, user: str, *, first: str | None = None, size: int = SIZE, p
     :raises Exception: a service stayed away for ``patience`` seconds; nothing was written by then that was not said
     """
     outcome = Outcome()
-    groups = [_patiently(partial(_choose, job_id, first, size), patience)]
+    groups = [patiently(partial(_choose, job_id, first, size), patience)]
     while groups:
         ids = groups.pop()
         if not ids:
             continue
         try:
-            outcome.applied |= _patiently(partial(_together, ids, user, first), patience)
+            outcome.applied |= patiently(partial(_together, ids, user, first), patience)
             outcome.last = ids[-1]
         except Exception as error:
             _rollback()
@@ -89,13 +89,13 @@ def run(job_id: str, user: str, *, first: str | None = None, size: int = SIZE, p
             bad = error.object_id if isinstance(error, Failed) else ids[0] if len(ids) == 1 else ""
             if bad:
                 outcome.failed[bad] = sentence(cause)
-                _patiently(partial(_fail, bad, outcome.failed[bad], own=bad != first), patience)
+                patiently(partial(_fail, bad, outcome.failed[bad], own=bad != first), patience)
                 ids = [each for each in ids if each != bad]
             # Often a batch goes through without the one that is wrong. If not, each tries alone.
             alone = not bad or len(outcome.failed) >= _ALONE_AFTER
             groups += [[each] for each in reversed(ids)] if alone else [ids]
     if outcome.applied:
-        _patiently(lambda: hashes.settle(model.Session()), patience)
+        patiently(lambda: hashes.settle(model.Session()), patience)
     return outcome
 
 
@@ -137,7 +137,10 @@ def sentence(error: BaseException) -> str:
     details: Any = error.error_summary if isinstance(error, ValidationError) else None
     if details:
         return line("CKAN does not accept the dataset: " + "; ".join(f"{key}: {text}" for key, text in details.items()))
-    said = line(str(error) or type(error).__name__, 2000)
+    if isinstance(error, DBAPIError) and _away(error):
+        log.error("the database stayed away", exc_info=error)
+        return "The database could not be reached for too long. Nothing is lost: the next harvest goes on."
+    said = line(str(getattr(error, "orig", None) or error) or type(error).__name__, 2000)  # of SQL not the values
     if isinstance(error, (MlopsError, ValueError, ValidationError)):
         return said
     log.error("unexpected", exc_info=error)
@@ -222,16 +225,18 @@ def _fail(object_id: str, message: str, *, own: bool) -> None:
     session.commit()
 
 
-def _patiently(work: Callable[[], T], patience: float) -> T:
-    """Do it again when it collided with another worker, or while a service is away."""
-    deadline = time.monotonic() + patience
+def patiently(work: Callable[[], T], patience: float = PATIENCE) -> T:
+    """Do it again when it collided with another worker, or while a service is away, ``patience`` seconds at most."""
+    missed: float | None = None
     delays, collisions = iter(_DELAYS), 0
     while True:
         try:
             return work()
         except Exception as error:
             cause = _cause(error)
-            if _away(cause) and time.monotonic() < deadline:
+            now = time.monotonic()
+            missed = now if missed is None else missed
+            if _away(cause) and now < missed + patience:
                 delay = next(delays, _DELAYS[-1])
                 log.warning("waiting %g s for a service: %s", delay, line(str(cause), 300))
                 _rollback()

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from ckan import authz, model
 from ckan.model.types import make_uuid
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestSource
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog import datasets, drafts, history, problems, selection
@@ -57,6 +58,10 @@ _CHUNK = 500
 
 class SourceBusy(MlopsError):
     """The source is being read by another process."""
+
+
+class JobOver(MlopsError):
+    """Nothing more is to be gathered for the job: it was stopped, or its message came a second time."""
 
 
 @dataclass(frozen=True)
@@ -248,11 +253,13 @@ def gather(job: HarvestJob, progress: Progress = log.info, *, wait: float = 600.
 
     :param wait: seconds for another process that reads the same source
     :raises MlopsError, ConfigError: nothing could be read; nothing was stored
+    :raises JobOver: nothing was to be read any more
     """
     session = model.Session()
     source = job.source
     session.commit()  # that it has begun: a kill from here on is noticed
     with locked(source.id, wait):
+        _open(session, str(job.id))
         _wait_for_imports(session, job, wait)
         triggers.answered(session, str(source.id))
         _forget(session, str(job.id))
@@ -298,9 +305,25 @@ def locked(source_id: str, wait: float = 600.0) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.execute(
-                sa.select(sa.func.pg_advisory_unlock(sa.literal(_LOCK_SPACE, sa.Integer), sa.func.hashtext(source_id)))
-            )
+            with contextlib.suppress(DBAPIError):  # a connection that is lost has no lock
+                connection.execute(
+                    sa.select(
+                        sa.func.pg_advisory_unlock(sa.literal(_LOCK_SPACE, sa.Integer), sa.func.hashtext(source_id))
+                    )
+                )
+
+
+def _open(session: Session, job_id: str, *, held: bool = False) -> None:
+    """See that the job is still to be gathered.
+
+    :param held: and let nobody stop it until the transaction ends
+    :raises JobOver: it was stopped, cleared, or gathered before
+    """
+    row = sa.select(HarvestJob.status, HarvestJob.gather_finished).where(HarvestJob.id == job_id)
+    job = session.execute(row.with_for_update() if held else row).first()
+    if job is None or job.status not in ("New", "Running") or job.gather_finished is not None:
+        session.rollback()
+        raise JobOver(f"Harvest job {job_id} was stopped, or gathered before.")
 
 
 def _wait_for_imports(session: Session, job: HarvestJob, wait: float) -> None:
@@ -360,6 +383,7 @@ def _owner(session: Session, source: HarvestSource, config: SourceConfig) -> str
 
 
 def _store(session: Session, job: HarvestJob, prepared: Prepared, *, held: bool) -> list[str]:
+    _open(session, str(job.id), held=True)
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     work = prepared.plan.work
     sent = 0 if held else batches.lanes(len(work))

@@ -20,6 +20,8 @@ from ckanext.mlops.model.tables import Plan
 
 BUSY = (*batches.OPEN, "FETCH", "IMPORT")
 WHAT = (*KINDS, "failed", "waiting", "held")
+#: Stages of a job that can be taken back.
+OVER = ("done", "failed", "aborted", "not reverted")
 MAX_MISSING = 20
 
 
@@ -45,6 +47,7 @@ def report(
         "stage": stage(session, job, row, states),
         "progress": {"done": done - busy, "total": done, "said": row.progress if row is not None else ""},
         "summary": facts.get("summary", ""),
+        "plan": {name: facts[name] for name in ("stages", "outputs", "counts")} if "stages" in facts else None,
         "counts": counts,
         "datasets": entries,
         "count": total,
@@ -52,6 +55,7 @@ def report(
         "warnings": facts.get("warnings", []),
         "check": check(session, job, row),
         "decision": facts.get("decision"),
+        "stopped": facts.get("stopped"),
         "revert": facts.get("revert"),
     }
 
@@ -66,7 +70,7 @@ def stage(session: Session, job: HarvestJob, row: Plan | None, states: dict[str,
         return "held"
     if job.status == "New":
         return "waiting"
-    if job.status == "Aborted":
+    if row is not None and row.facts.get("stopped"):
         return "aborted"
     if not job.gather_finished:
         return "reading"

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from ckanext.mlops.catalog import reasons
 from ckanext.mlops.catalog.plan import Change, Known, Plan
 from ckanext.mlops.core import cache
 from ckanext.mlops.core.cache import reader_version
@@ -59,7 +60,7 @@ def recall(session: Session, source_id: str, inputs: str, remembered: memory.Mem
     if row.upstreams != _upstreams(memory.upstreams(session, wanted)):
         return None
     changes = [
-        Change("unchanged", guid, known.title, reason="retired before" if known.retired else "")
+        Change("unchanged", guid, known.title, reason=reasons.RETIRED if known.retired else "")
         for guid, known in sorted(remembered.known.items())
     ]
     facts = row.facts

@@ -25,7 +25,7 @@ def stop(job_id: str, user: str) -> bool:
         .values(state="ERROR", report_status="errored"),
         execution_options={"synchronize_session": False},
     )
-    stopped = job is not None and (job.status in ("New", "Running") or done.rowcount > 0)  # type: ignore[attr-defined]
+    stopped = job is not None and (job.status in ("New", "Running") or done.rowcount > 0)
     if job is not None and stopped:
         if job.status in ("New", "Running"):
             job.status, job.finished = "Finished", utc_now()

@@ -120,10 +120,11 @@ def mlops_harvest_report(context: Context, data_dict: DataDict) -> dict[str, Any
 
     :returns: ``stage`` (``waiting``, ``reading``, ``held``, ``writing``, ``done``, ``failed``, ``aborted``,
         ``rejected``, ``reverting``, ``reverted``, ``not reverted``), ``progress`` (``done`` of ``total`` changes,
-        ``said`` in words), ``summary``, ``counts``, ``datasets`` (what failed first, the unchanged ones last; ``guid``,
-        ``id``, ``name``, ``title``, ``kind``, ``state``, ``reason``, ``kept``: fields that a person owns, ``error``,
-        ``fields``: what differs), ``count`` (of them), ``problems``, ``warnings``, ``check`` (``source`` has, and
-        ``catalog`` has, so many datasets; ``equal``; ``missing``), ``decision`` and ``revert`` (by whom, when)
+        ``said`` in words), ``summary``, ``plan`` (its figures), ``counts``, ``datasets`` (what failed first, the
+        unchanged ones last; ``guid``, ``id``, ``name``, ``title``, ``kind``, ``state``, ``reason``, ``kept``: fields
+        that a person owns, ``error``, ``fields``: what differs), ``count`` (of them), ``problems``, ``warnings``,
+        ``check`` (``source`` has, and ``catalog`` has, so many datasets; ``equal``; ``missing``), ``decision``,
+        ``stopped`` and ``revert`` (by whom, when)
     :rtype: dictionary
     """
     tk.check_access("mlops_harvest_report", context, data_dict)
@@ -215,7 +216,7 @@ def mlops_harvest_revert(context: Context, data_dict: DataDict) -> dict[str, Any
     session = cast(Session, context["session"])
     job = _job(data_dict["id"])
     now = reports.stage(session, job, plans.get(session, str(job.id)))
-    if now not in ("done", "failed", "not reverted"):
+    if now not in reports.OVER:
         raise tk.ValidationError(
             {"id": [tk._("Only a harvest that is finished can be reverted; this one is: {stage}").format(stage=now)]}
         )
