@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,3 +133,64 @@ def signed_in(open_page: Callable[..., Page], portal: Portal) -> Page:
     page.fill("#field-password", portal.password)
     page.click("form .btn-primary")
     return page
+
+
+class Tracking:
+    """The demo's MLflow server, as a training machine uses it."""
+
+    def __init__(self, uri: str, act: Callable[..., Any]) -> None:
+        self._uri, self._act = uri, act
+        self.experiments: list[str] = []
+        self.models: list[str] = []
+
+    def call(self, path: str, method: str = "POST", **body: object) -> Any:
+        answer = requests.request(method, f"{self._uri}/api/2.0/mlflow/{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def experiment(self) -> tuple[str, str]:
+        """A new one: its id and name."""
+        name = f"test {uuid.uuid4().hex[:6]}"
+        self.experiments.append(self.call("experiments/create", name=name)["experiment_id"])
+        return self.experiments[-1], name
+
+    def run(self, experiment: str, name: str, tags: dict[str, str] | None = None, inputs: tuple[str, ...] = ()) -> str:
+        """A finished run: its id."""
+        pairs, start = [{"key": key, "value": value} for key, value in (tags or {}).items()], 1_700_000_000_000
+        made = self.call("runs/create", experiment_id=experiment, run_name=name, start_time=start, tags=pairs)
+        run_id: str = made["run"]["info"]["run_id"]
+        for item in inputs:
+            dataset = {"name": item, "digest": "0a1b2c3d", "source_type": "local", "source": "{}"}
+            self.call("runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset, "tags": []}])
+        self.call("runs/update", run_id=run_id, status="FINISHED", end_time=start + 1000)
+        return run_id
+
+    def model(self, run_id: str) -> str:
+        """A registered model of one version: its name."""
+        self.models.append(f"model {uuid.uuid4().hex[:6]}")
+        self.call("registered-models/create", name=self.models[-1])
+        self.call("model-versions/create", name=self.models[-1], source="s3://bucket/model", run_id=run_id)
+        self.call("registered-models/alias", name=self.models[-1], alias="champion", version="1")
+        return self.models[-1]
+
+    def sync(self, **options: object) -> None:
+        """Copy it all into the portal."""
+        [report] = self._act("mlops_mlflow_sync", **options)["servers"]
+        assert report["errors"] == []
+
+
+@pytest.fixture
+def tracking(act: Callable[..., Any]) -> Iterator[Tracking]:
+    """What a test logs is deleted after it, and so are the links to it."""
+    page = act("mlops_run_list", id="titanic-train")["results"][0]["page"]
+    server = Tracking(page.split("/#")[0], act)
+    yield server
+    for name in server.models:
+        server.call("registered-models/delete", "DELETE", name=name)
+    for experiment in server.experiments:
+        server.call("experiments/delete", experiment_id=experiment)
+    for dataset in ("titanic-fetch", "titanic-train"):
+        for link in act("mlops_link_list", id=dataset, limit=1000)["results"]:
+            if link["id"] and (link["experiment"] or {}).get("experiment_id") in server.experiments:
+                act("mlops_link_delete", id=link["id"])
+    server.sync(full=True)

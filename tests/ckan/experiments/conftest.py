@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import signal
@@ -19,11 +20,15 @@ from typing import Any
 
 import pytest
 import requests
+from ckan import model
 from ckan.plugins import toolkit as tk
+
+from ckanext.mlops.model import Experiment, Link, ModelVersion, RegisteredModel, Run, versions
 
 PREFIX = "ckanext.mlops.mlflow"
 PASSWORD = "s3cret-reader-password"
 START = 1_700_000_000_000
+NOW = datetime.datetime(2026, 1, 1)  # noqa: DTZ001 naive UTC, as CKAN stores it
 
 
 @dataclass
@@ -216,3 +221,53 @@ def sync(api: Any, people: Any) -> Callable[..., dict[str, Any]]:
         return report
 
     return run
+
+
+class World:
+    """Two versions of a public dataset, one of a private one, and a model of which each version used another."""
+
+    def __init__(self, make_dataset):
+        self.titanic = make_dataset(name="titanic", title="Titanic")["id"]
+        self.secret = make_dataset(name="secret-passengers", title="Secret passengers", private=True)["id"]
+        self.old, self.new, self.hidden = (str(uuid.uuid4()) for _ in range(3))
+        outs = [{"path": "a.csv", "hash": "1"}, {"path": "b.csv", "hash": "1"}, {"path": "c.csv", "hash": "1"}]
+        later = [{"path": "a.csv", "hash": "1"}, {"path": "b.csv", "hash": "2"}, {"path": "d.csv", "hash": "1"}]
+        tag = [{"name": "v1.2", "kind": "tag", "commit": "a" * 40}]
+        head = [{"name": "v1.4", "kind": "tag", "commit": "b" * 40}]
+        old = {"id": self.old, "digest": "1", "commit": "a" * 40, "facts": {"outs": outs}, "refs": tag}
+        new = {"id": self.new, "digest": "2", "commit": "b" * 40, "facts": {"outs": later}, "refs": head}
+        session = model.Session()
+        versions.store(session, self.titanic, [old, {**new, "current": True, "position": 2}])
+        row = {"id": self.hidden, "digest": "3", "commit": "c" * 40, "facts": {"outs": outs}, "current": True}
+        versions.store(session, self.secret, [row])
+        session.add(Experiment(server="lab", experiment_id="7", name="survival"))
+        session.add(RegisteredModel(server="lab", name="forest", facts={"aliases": {"champion": "1"}}))
+        for number, (run, metrics) in enumerate(
+            {"r1": {"acc": 0.8}, "r2": {"acc": 0.9}, "r3": {"acc": 0.7, "=cmd": 1.0}}.items(), start=1
+        ):
+            facts = {"metrics": metrics, "params": {"depth": str(number)}, "user": "ada"}
+            self.run(run, facts)
+            aliases = ["champion"] if number == 1 else []
+            version = {"version": str(number), "number": number, "run_id": run, "aliases": aliases}
+            session.add(ModelVersion(server="lab", name="forest", **version))
+        self.link(self.titanic, "r1", "trained_on", self.old)
+        self.link(self.secret, "r2", "trained_on", self.hidden)
+        self.link(self.titanic, "r3", "evaluated_on", self.new)
+        session.commit()
+
+    def run(self, run_id, facts):
+        row = {"server": "lab", "run_id": run_id, "experiment_id": "7", "name": f"run {run_id}", "status": "FINISHED"}
+        model.Session.add(Run(**row, started=NOW, ended=NOW, facts=facts))
+
+    def link(self, package, target, relation, version=None, **values):
+        row = {"server": "lab", "kind": "run", "relation": relation, "created": NOW, "origin": "inferred"}
+        row["evidence"] = {"rung": "hash", "strength": "exact", "why": ["named:tag"], "against": [], "choices": []}
+        link = Link(id=str(uuid.uuid4()), package_id=package, target=target, version_id=version, **(row | values))
+        model.Session.add(link)
+        model.Session.commit()
+        return link.id
+
+
+@pytest.fixture
+def world(people, make_dataset):
+    return World(make_dataset)

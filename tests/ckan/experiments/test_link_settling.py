@@ -65,6 +65,8 @@ def test_a_hash_makes_a_link_with_its_version_once(world):
 def test_a_correction_is_never_undone(world, api, people):
     made = api("mlops_link_update", people.editor, id=the_link().id, version=world[1], note="I looked")
     assert (made["origin"], made["version"], made["user_id"]) == ("asserted", world[1], people.editor.id)
+    # What was found says otherwise: that is told at once, not when the run changes.
+    assert [each["id"] for each in api("mlops_link_hint_list", id="titanic")["contradictions"]] == [made["id"]]
     match()
     link = the_link()
     assert (link.origin, link.version_id, link.note) == ("asserted", world[1], "I looked")
@@ -77,6 +79,21 @@ def test_another_relation_replaces_the_link_that_was_found(world, api, people):
     api("mlops_link_update", people.editor, id=the_link().id, relation="evaluated_on")
     match()
     assert (the_link().relation, the_link().origin) == ("evaluated_on", "asserted")
+
+
+@pytest.mark.parametrize("relation", ["trained_on", "evaluated_on"])
+def test_what_a_script_says_takes_the_place_of_what_was_found(world, api, people, configure, relation):
+    configure("lab", uri="http://127.0.0.1:9")  # known facts are enough
+    found = the_link().evidence
+    made = api(
+        "mlops_link_create", people.editor, id="titanic", server="lab", target="r1", relation=relation, version=world[1]
+    )
+    link = the_link()
+    assert (link.id, link.origin, link.relation, link.version_id) == (made["id"], "asserted", relation, world[1])
+    assert link.evidence == {"found": found}
+    assert [each["id"] for each in api("mlops_link_hint_list", id="titanic")["contradictions"]] == [link.id]
+    again = match()
+    assert (again.added, again.changed, again.removed) == (0, 0, 0)
 
 
 def test_what_was_removed_does_not_come_back_but_can_be_made(world, api, people):

@@ -2,66 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import uuid
 
 import pytest
+from bs4 import BeautifulSoup
 from ckan import model
 
-from ckanext.mlops.model import Experiment, Link, ModelVersion, RegisteredModel, Run, versions
-
-NOW = datetime.datetime(2026, 1, 1)  # noqa: DTZ001 naive UTC, as CKAN stores it
-
-
-class World:
-    """Two versions of a public dataset, one of a private one, and a model of which each version used another."""
-
-    def __init__(self, make_dataset):
-        self.titanic = make_dataset(name="titanic", title="Titanic")["id"]
-        self.secret = make_dataset(name="secret-passengers", title="Secret passengers", private=True)["id"]
-        self.old, self.new, self.hidden = (str(uuid.uuid4()) for _ in range(3))
-        outs = [{"path": "a.csv", "hash": "1"}, {"path": "b.csv", "hash": "1"}, {"path": "c.csv", "hash": "1"}]
-        later = [{"path": "a.csv", "hash": "1"}, {"path": "b.csv", "hash": "2"}, {"path": "d.csv", "hash": "1"}]
-        tag = [{"name": "v1.2", "kind": "tag", "commit": "a" * 40}]
-        head = [{"name": "v1.4", "kind": "tag", "commit": "b" * 40}]
-        old = {"id": self.old, "digest": "1", "commit": "a" * 40, "facts": {"outs": outs}, "refs": tag}
-        new = {"id": self.new, "digest": "2", "commit": "b" * 40, "facts": {"outs": later}, "refs": head}
-        session = model.Session()
-        versions.store(session, self.titanic, [old, {**new, "current": True, "position": 2}])
-        row = {"id": self.hidden, "digest": "3", "commit": "c" * 40, "facts": {"outs": outs}, "current": True}
-        versions.store(session, self.secret, [row])
-        session.add(Experiment(server="lab", experiment_id="7", name="survival"))
-        session.add(RegisteredModel(server="lab", name="forest", facts={"aliases": {"champion": "1"}}))
-        for number, (run, metrics) in enumerate(
-            {"r1": {"acc": 0.8}, "r2": {"acc": 0.9}, "r3": {"acc": 0.7, "=cmd": 1.0}}.items(), start=1
-        ):
-            facts = {"metrics": metrics, "params": {"depth": str(number)}, "user": "ada"}
-            self.run(run, facts)
-            aliases = ["champion"] if number == 1 else []
-            version = {"version": str(number), "number": number, "run_id": run, "aliases": aliases}
-            session.add(ModelVersion(server="lab", name="forest", **version))
-        self.link(self.titanic, "r1", "trained_on", self.old)
-        self.link(self.secret, "r2", "trained_on", self.hidden)
-        self.link(self.titanic, "r3", "evaluated_on", self.new)
-        session.commit()
-
-    def run(self, run_id, facts):
-        row = {"server": "lab", "run_id": run_id, "experiment_id": "7", "name": f"run {run_id}", "status": "FINISHED"}
-        model.Session.add(Run(**row, started=NOW, ended=NOW, facts=facts))
-
-    def link(self, package, target, relation, version=None, **values):
-        row = {"server": "lab", "kind": "run", "relation": relation, "created": NOW, "origin": "inferred"}
-        row["evidence"] = {"rung": "hash", "strength": "exact", "why": ["named:tag"], "against": [], "choices": []}
-        link = Link(id=str(uuid.uuid4()), package_id=package, target=target, version_id=version, **(row | values))
-        model.Session.add(link)
-        model.Session.commit()
-        return link.id
-
-
-@pytest.fixture
-def world(people, make_dataset):
-    return World(make_dataset)
+from ckanext.mlops.model import Version
 
 
 def lineage(api, person=None):
@@ -82,6 +29,64 @@ def test_the_model_page_says_it_in_a_sentence(world, page, people):
     assert "trained on v1.2 of Titanic; current is v1.4: 3 files differ" in " ".join(body.split())
     assert "fresh: the data is still that of the current version" in body
     assert f"/dataset/titanic/versions/compare?before={world.old}&amp;after={world.new}" in body
+
+
+def test_a_folder_is_counted_by_its_files_where_they_are_listed_and_else_as_a_folder(world, api, page):
+    """DVC keeps the list of a folder's files in the storage; that of a cloud-versioned folder is in the repository."""
+
+    def outs(listed, folder):
+        extra = {"files": [[name, digest, 1] for name, digest in listed.items()]}
+        return [
+            {"path": "images", "is_dir": True, "hash": "x.dir", "nfiles": len(listed), "extra": extra},
+            {"path": "texts", "is_dir": True, "hash": folder, "nfiles": 9},
+            {"path": "a.csv", "hash": folder},
+        ]
+
+    session = model.Session()
+    for version, facts in (
+        (world.old, outs({"1.png": "1", "2.png": "2"}, "1.dir")),
+        (world.new, outs({"1.png": "1", "3.png": "2"}, "2.dir")),
+    ):
+        session.get(Version, version).facts = {"outs": facts}
+    session.commit()
+    fresh = lineage(api)["versions"][-1]["datasets"][0]["freshness"]
+    assert (fresh["differ"], fresh["folders"]) == (3, 1)
+    assert fresh["files"] == ["a.csv", "images/2.png", "images/3.png", "texts/"]
+    body = page("/mlflow/lab/models/forest").body
+    assert "current is v1.4: 3 files differ, 1 folder differs" in " ".join(body.split())
+
+
+def test_a_relation_is_said_once_where_run_and_experiment_are_linked(world, api, page):
+    for relation in ("trained_on", "used"):
+        world.link(world.titanic, "7", relation, kind="experiment", origin="asserted", evidence={})
+    runs = {run["run_id"]: run for run in api("mlops_run_list", id="titanic")["results"]}
+    assert [(tie["kind"], tie["relation"], tie["version_label"]) for tie in runs["r1"]["ties"]] == [
+        ("run", "trained_on", "v1.2")
+    ]
+    # What the experiment alone ties is told by its links.
+    assert {(tie["kind"], tie["relation"]) for tie in runs["r2"]["ties"]} == {
+        ("experiment", "trained_on"),
+        ("experiment", "used"),
+    }
+    rows = BeautifulSoup(page("/dataset/titanic/experiments?version=all").body, "html.parser").select("tr")
+    [row] = [row for row in rows if "run r1" in row.text]
+    assert len(row.select(".mlops-tie")) == 1
+
+
+def test_runs_side_by_side_are_drawn_as_parallel_coordinates(world, page):
+    for number in (1, 2, 3):
+        world.run(f"p{number}", {"metrics": {"acc": number / 4, "loss": 1 / number}, "params": {"depth": f"{number}"}})
+        world.link(world.titanic, f"p{number}", "trained_on", world.old)
+    world.run("words", {"metrics": {"acc": 0.1, "loss": "NaN"}, "params": {"depth": "deep"}})
+    world.link(world.titanic, "words", "trained_on", world.old)
+    query = "&".join(f"run=lab:{run}" for run in ("p1", "p2", "p3", "words"))
+    soup = BeautifulSoup(page(f"/dataset/titanic/compare?{query}").body, "html.parser")
+    [drawn] = [svg for svg in soup.select("svg") if len(svg.select("path")) > 1]
+    lines = {path.get_text(strip=True): path["d"] for path in drawn.select("path")}
+    assert set(lines) == {"run p1", "run p2", "run p3"}  # what lacks a number has no line
+    assert all(line.count(" L") == 2 for line in lines.values())  # acc, loss and depth
+    assert len(set(lines.values())) == 3
+    assert {"acc", "loss", "depth"} <= set(drawn.get_text(" ", strip=True).split())
 
 
 def test_a_dataset_that_the_reader_may_not_see_is_a_count(world, api, page, people, refused):

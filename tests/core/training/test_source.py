@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -136,3 +138,23 @@ def test_a_portal_below_a_path_and_odd_names():
     assert (source.portal, source.dataset) == ("https://host:8443/catalog", "x")
     assert (source.revision, source.path) == ("feature/a", "data/a b.csv")
     assert parse(source.uri) == source
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["import ckanext.mlops.training.source", "import mlflow", "import mlflow.data", "import ckanext.mlops.training"],
+)
+def test_mlflow_knows_the_source_whatever_is_imported_first(before):
+    """In a process of its own: an import happens once."""
+    script = f"""
+import warnings
+warnings.simplefilter("error", UserWarning)
+{before}
+import mlflow.data
+from mlflow.data.dataset_source_registry import get_registered_sources
+from ckanext.mlops.training.source import CkanDvcSource
+print([each.__name__ for each in get_registered_sources()].count("CkanDvcSource"))
+print(CkanDvcSource in get_registered_sources())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout.split()) == (0, ["1", "True"]), done.stderr

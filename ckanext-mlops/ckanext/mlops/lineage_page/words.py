@@ -15,7 +15,7 @@ T = TypeVar("T", bound=Mapping[str, Any])
 Words = Mapping[str, str]
 
 
-def _kept(words: Callable[[], T]) -> Callable[[], T]:
+def kept(words: Callable[[], T]) -> Callable[[], T]:
     """Look the words up once in a language: a page asks for them in every row. Nobody may change them."""
     known: dict[str, T] = {}
 
@@ -29,7 +29,7 @@ def _kept(words: Callable[[], T]) -> Callable[[], T]:
     return in_language
 
 
-@_kept
+@kept
 def roles() -> Words:
     """What a node is, in the order of the legend."""
     return {
@@ -48,13 +48,13 @@ def roles() -> Words:
     }
 
 
-@_kept
+@kept
 def levels() -> Words:
     """What the nodes of a graph are."""
     return {"datasets": tk._("Datasets"), "steps": tk._("Steps"), "files": tk._("Files")}
 
 
-@_kept
+@kept
 def directions() -> Words:
     """Which side of the focus is shown."""
     return {
@@ -64,13 +64,13 @@ def directions() -> Words:
     }
 
 
-@_kept
+@kept
 def origins() -> Words:
     """How a connection came to be known."""
     return {"harvested": tk._("harvested"), "inferred": tk._("inferred"), "asserted": tk._("asserted")}
 
 
-@_kept
+@kept
 def origin_hints() -> Words:
     """The same in a sentence."""
     return {
@@ -80,7 +80,7 @@ def origin_hints() -> Words:
     }
 
 
-@_kept
+@kept
 def relations() -> Words:
     """What a run did with data."""
     return {
@@ -91,7 +91,7 @@ def relations() -> Words:
     }
 
 
-@_kept
+@kept
 def changes() -> Words:
     """What happened to a node or connection between two revisions."""
     return {
@@ -102,7 +102,7 @@ def changes() -> Words:
     }
 
 
-@_kept
+@kept
 def kinds_of_change() -> Words:
     """What of a node changed between two revisions."""
     return {
@@ -115,7 +115,7 @@ def kinds_of_change() -> Words:
     }
 
 
-@_kept
+@kept
 def ref_kinds() -> Words:
     """Kinds of refs, as groups of a list."""
     return {
@@ -126,7 +126,7 @@ def ref_kinds() -> Words:
     }
 
 
-@_kept
+@kept
 def evidences() -> Words:
     """Why a connection is believed, by the kind of its evidence."""
     return {
@@ -145,7 +145,7 @@ def evidences() -> Words:
     }
 
 
-@_kept
+@kept
 def recorded() -> Words:
     """The same where only its origin is known."""
     return {
@@ -215,7 +215,7 @@ def _number(kind: str, n: int) -> str:
     return str(forms[kind].format(n=n))
 
 
-@_kept
+@kept
 def for_script() -> Mapping[str, Any]:
     """What the drawn graph says."""
     return {

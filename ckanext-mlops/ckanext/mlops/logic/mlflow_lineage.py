@@ -18,6 +18,7 @@ from ckanext.mlops.model import (
     ModelVersion,
     Run,
     Version,
+    contents,
     link_targets,
     links,
     mlflow_models,
@@ -150,7 +151,7 @@ def registered_model(context: Context, server: str, name: str) -> dict[str, Any]
     states = _States(session, every, seen.visible)
     shown = []
     for row in versions[:MAX_VERSIONS]:
-        own = _once([*ties.get((server, row.run_id or ""), ()), *of_version.get(row.version, ())])
+        own = run_links.telling([*ties.get((server, row.run_id or ""), ()), *of_version.get(row.version, ())])
         visible = [link for link in own if link.package_id in seen.visible]
         run = runs.get((server, row.run_id or ""))
         # A run is shown to who sees a dataset that it is tied to; a model's other versions show that they exist.
@@ -246,12 +247,36 @@ def freshness(version: Version, current: Version | None) -> dict[str, Any] | Non
     """How the dataset's current version differs from that one: its name, and which files are not the same."""
     if current is None:
         return None
-    before, after = (
-        {str(out.get("path", "")): out.get("hash") or out.get("blob") or "" for out in row.facts.get("outs") or ()}
-        for row in (version, current)
-    )
+    opened = _listed(version).keys() & _listed(current).keys()
+    before, after = _files(version, opened), _files(current, opened)
     differ = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
-    return {"current": _version(current), "fresh": not differ, "files": differ[:100], "differ": len(differ)}
+    folders = sum(path.endswith("/") for path in differ)
+    return {
+        "current": _version(current),
+        "fresh": not differ,
+        "files": differ[:100],
+        "differ": len(differ) - folders,
+        "folders": folders,
+    }
+
+
+def _listed(version: Version) -> dict[str, list[list[Any]]]:
+    """Folders of which the repository lists all files: path → (name, hash, size) of each."""
+    found = {out["path"]: out for out in version.facts.get("outs") or () if out.get("is_dir") and out.get("path")}
+    lists = {path: (out.get("extra") or {}).get("files") or [] for path, out in found.items()}
+    return {path: files for path, files in lists.items() if files and len(files) == found[path].get("nfiles")}
+
+
+def _files(version: Version, opened: Collection[str]) -> dict[str, str]:
+    """Path → what tells its content. A folder that is not ``opened`` is one thing, ``path/``."""
+    found = {}
+    for out in version.facts.get("outs") or ():
+        path = str(out.get("path", ""))
+        if path not in opened:
+            found[path + ("/" if out.get("is_dir") else "")] = contents.key(out)
+    for path in opened:
+        found |= {f"{path}/{name}": digest or "" for name, digest, _ in _listed(version)[path]}
+    return found
 
 
 def version_label(version: Version) -> str:
@@ -289,17 +314,6 @@ def _version_links(session: Session, server: str, name: str, versions: Iterable[
         for version in logged[link.target]:
             found.setdefault(version, []).append(link)
     return found
-
-
-def _once(found: Iterable[Link]) -> list[Link]:
-    """Each dataset and relation once: what says which version before what does not."""
-    best: dict[tuple[str, str], Link] = {}
-    for link in found:
-        key = (link.package_id, link.relation)
-        if key not in best or (link.version_id and not best[key].version_id):
-            best[key] = link
-    direct = {link.package_id for link in best.values() if link.kind != "experiment"}
-    return [link for link in best.values() if link.kind != "experiment" or link.package_id not in direct]
 
 
 def _own(found: Mapping[str, Any]) -> list[str] | None:

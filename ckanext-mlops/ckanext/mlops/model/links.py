@@ -56,7 +56,7 @@ def assert_link(
     """A person says so. Returns the link and whether it is new.
 
     A link that exists keeps its author and date, takes over ``version_id``, ``resource_id`` and ``note`` where they are
-    given, and is a person's from now on, with whatever evidence it had.
+    given, and is a person's from now on. What evidence says of the same stands beside it and is no link of its own.
     """
     key = link_id(package_id, server, kind, target, relation)
     statement = insert(Link).values(
@@ -80,9 +80,26 @@ def assert_link(
         link.version_id = version_id or link.version_id
         link.resource_id = resource_id or link.resource_id
         link.note = note or link.note
-        if link.origin != ASSERTED:
-            link.origin, link.user_id = ASSERTED, user_id
+    assume(session, link, user_id)
     return link, created
+
+
+def assume(session: Session, link: Link, user_id: str | None) -> None:
+    """Make a link a person's, so that nothing but evidence *beside* it is left of what was inferred for the same."""
+    if link.origin != ASSERTED:
+        link.origin, link.user_id, link.evidence = ASSERTED, user_id, {"found": link.evidence}
+    others = sa.select(Link).where(
+        Link.package_id == link.package_id,
+        Link.server == link.server,
+        Link.kind == link.kind,
+        Link.target == link.target,
+        Link.origin == INFERRED,
+        Link.id != link.id,
+        (Link.relation == "produced") == (link.relation == "produced"),
+    )
+    for other in session.scalars(others):
+        link.evidence = {**link.evidence, "found": other.evidence}
+        session.delete(other)
 
 
 def links_of(

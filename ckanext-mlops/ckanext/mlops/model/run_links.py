@@ -85,6 +85,23 @@ def of_runs(session: Session, keys: Collection[Key], package_id: str = "") -> di
     return found
 
 
+def telling(found: Iterable[Link]) -> list[Link]:
+    """Each dataset, relation and version once, of links in the order of :func:`of_runs`.
+
+    What does not say which version says nothing beside what does, nor an experiment's link beside a nearer one.
+    """
+    kept: dict[tuple[str, str, str], Link] = {}
+    for link in found:
+        kept.setdefault((link.package_id, link.relation, link.version_id or ""), link)
+    known = {(package_id, relation) for package_id, relation, version in kept if version}
+    nearer = {link.package_id for link in kept.values() if link.kind != "experiment"}
+    return [
+        link
+        for (package_id, relation, version), link in kept.items()
+        if version or ((package_id, relation) not in known and (link.kind != "experiment" or package_id not in nearer))
+    ]
+
+
 def of_models(session: Session, keys: Collection[Key]) -> dict[Key, list[Link]]:
     """The links to each of the registered models (server, name) themselves."""
     query = sa.select(Link).where(Link.kind == "registered_model", sa.tuple_(Link.server, Link.target).in_(list(keys)))

@@ -7,22 +7,33 @@ to it. Runs that the server no longer knows are left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ckanext.mlops.core.memo import Memo
 from ckanext.mlops.model import run_links
-from ckanext.mlops.model.mlflow import GONE
+from ckanext.mlops.model.mlflow import GONE, runs
 from ckanext.mlops.model.tables import Link, Run
 
+T = TypeVar("T")
 ValueKind = Literal["metrics", "params"]
 #: Columns are found in that many of the newest runs, so that a huge experiment costs no more than a large one.
 _SAMPLE = 1000
 _COMPARED = 100
 _MAX_COLUMNS = 300
+# How many runs, which ones, and when the facts of each changed: equal as long as nothing that is found in them changes.
+_STATE = (
+    sa.func.count(),
+    sa.func.sum(sa.func.hashtextextended(Run.run_id, 0)),
+    sa.func.sum(sa.extract("epoch", Run.changed)),
+    sa.func.max(Run.changed),
+)
+#: What was found in the runs of a selection, of the datasets that this process showed lately.
+_MEMO: Memo[Hashable, Any] = Memo(64)
 _NUMBER = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$"
 
 
@@ -34,6 +45,15 @@ class Column:
     name: str
     runs: int
     values: int
+
+
+@dataclass(frozen=True)
+class Best:
+    """The run with the best value of a metric."""
+
+    server: str
+    run_id: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -67,23 +87,45 @@ class Selection:
         return sa.union(*parts).cte("linked_run")
 
 
-def page(
-    session: Session, selection: Selection, sort: str, descending: bool, limit: int, offset: int
-) -> tuple[int, list[Run]]:
-    """How many runs there are, and some of them in the order of one of ``schema.RUN_FIELDS``, ``metrics.NAME`` or
-    ``params.NAME``; those without a value last."""
+@dataclass(frozen=True)
+class Page:
+    """Some of the runs of a selection in their order, and how many there are.
+
+    :param state: another one as soon as any of the runs is
+    """
+
+    runs: list[Run]
+    count: int
+    state: tuple[Any, ...]
+
+
+def page(session: Session, selection: Selection, sort: str, descending: bool, limit: int, offset: int) -> Page:
+    """Runs in the order of one of ``schema.RUN_FIELDS``, ``metrics.NAME`` or ``params.NAME``; those without a value
+    last."""
+    keys = selection.keys()
     order = [term.desc().nulls_last() if descending else term.asc().nulls_last() for term in _terms(sort)]
-    query = _of(selection).add_columns(sa.func.count().over())
+    # Facts are wide: the database sorts keys, and only the runs of the page are read whole.
+    query = sa.select(Run.server, Run.run_id, *(each.over() for each in _STATE)).join(keys, _same(keys))
     query = query.order_by(*order, Run.started.desc().nulls_last(), Run.run_id).limit(limit).offset(offset)
     found = session.execute(query).all()
-    if found:
-        return found[0][1], [run for run, _ in found]
-    return session.scalar(sa.select(sa.func.count()).select_from(selection.keys())) or 0, []
+    if not found:
+        state = session.execute(sa.select(*_STATE).join_from(Run, keys, _same(keys))).one()
+        return Page([], state[0], tuple(state))
+    known = runs(session, [(row[0], row[1]) for row in found])
+    return Page([known[row[0], row[1]] for row in found if (row[0], row[1]) in known], found[0][2], tuple(found[0][2:]))
 
 
-def best(session: Session, selection: Selection, metric: str, largest: bool) -> Run | None:
-    """The finished, undeleted run with the largest or smallest last value of a metric; the oldest of equals."""
-    return next(iter(top(session, selection, metric, largest, 1)), None)
+def best(session: Session, selection: Selection, metric: str, largest: bool, state: tuple[Any, ...]) -> Best | None:
+    """The finished, undeleted run with the largest or smallest last value of a metric; the oldest of equals.
+
+    :param state: of the selection's :class:`Page`
+    """
+
+    def find() -> tuple[Best, ...]:
+        row = next(iter(top(session, selection, metric, largest, 1)), None)
+        return () if row is None else (Best(row.server, row.run_id, row.facts["metrics"][metric]),)
+
+    return next(iter(_remembered((selection, metric, largest, state), find)), None)
 
 
 def top(session: Session, selection: Selection, metric: str, largest: bool, limit: int) -> Sequence[Run]:
@@ -98,29 +140,45 @@ def top(session: Session, selection: Selection, metric: str, largest: bool, limi
     return session.scalars(query).all()
 
 
-def columns(session: Session, selection: Selection) -> list[Column]:
+def columns(session: Session, selection: Selection, state: tuple[Any, ...] = ()) -> Sequence[Column]:
     """Metrics and params of the runs, the most frequent first; of the newest :data:`_SAMPLE` runs where there are more.
 
     Values are compared in the newest :data:`_COMPARED` of them: that is what costs.
+
+    :param state: of the selection's :class:`Page`, if there is one: what was found for it before is not asked for again
     """
+    if not state:
+        return _columns(session, selection)
+    return _remembered((selection, state), lambda: tuple(_columns(session, selection)))
+
+
+def _remembered(key: Hashable, find: Callable[[], T]) -> T:
+    found = _MEMO.get(key)
+    if found is None:
+        _MEMO[key] = found = find()
+    return cast(T, found)
+
+
+def _columns(session: Session, selection: Selection) -> list[Column]:
     keys = selection.keys()
     newest = (Run.started.desc().nulls_last(), Run.run_id)
     kinds: tuple[ValueKind, ...] = ("metrics", "params")
     place = sa.func.row_number().over(order_by=newest).label("place")
     sample = sa.select(place, *(Run.facts[kind].label(kind) for kind in kinds)).join(keys, _same(keys))
-    runs = sample.order_by(*newest).limit(_SAMPLE).cte("sample")
+    sampled = sample.order_by(*newest).limit(_SAMPLE).cte("sample")
     counted, compared = [], []
     for kind in kinds:
-        label, is_object = sa.literal(kind).label("kind"), sa.func.jsonb_typeof(runs.c[kind]) == "object"
-        names = sa.func.jsonb_object_keys(runs.c[kind]).table_valued("name").render_derived()
-        counted.append(sa.select(label, names.c.name).select_from(runs.join(names, sa.true())).where(is_object))
-        pairs = sa.func.jsonb_each_text(runs.c[kind]).table_valued("name", "value").render_derived()
-        recent = sa.select(label, *pairs.c).select_from(runs.join(pairs, sa.true()))
-        compared.append(recent.where(is_object, runs.c.place <= _COMPARED))
+        label, is_object = sa.literal(kind).label("kind"), sa.func.jsonb_typeof(sampled.c[kind]) == "object"
+        names = sa.func.jsonb_object_keys(sampled.c[kind]).table_valued("name").render_derived()
+        counted.append(sa.select(label, names.c.name).select_from(sampled.join(names, sa.true())).where(is_object))
+        pairs = sa.func.jsonb_each_text(sampled.c[kind]).table_valued("name", "value").render_derived()
+        recent = sa.select(label, *pairs.c).select_from(sampled.join(pairs, sa.true()))
+        compared.append(recent.where(is_object, sampled.c.place <= _COMPARED))
     name, value = sa.union_all(*counted).subquery(), sa.union_all(*compared).subquery()
     often = sa.select(*name.c, sa.func.count().label("runs")).group_by(*name.c).subquery()
-    distinct = sa.select(value.c.kind, value.c.name, sa.func.count(value.c.value.distinct()).label("values"))
-    differing = distinct.group_by(value.c.kind, value.c.name).subquery()
+    distinct = sa.select(*value.c).distinct().subquery()
+    values = sa.select(distinct.c.kind, distinct.c.name, sa.func.count().label("values"))
+    differing = values.group_by(distinct.c.kind, distinct.c.name).subquery()
     same = sa.and_(often.c.kind == differing.c.kind, often.c.name == differing.c.name)
     query = sa.select(*often.c, sa.func.coalesce(differing.c["values"], 0)).outerjoin_from(often, differing, same)
     found = [Column(*row) for row in session.execute(query)]

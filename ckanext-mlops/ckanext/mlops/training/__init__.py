@@ -27,9 +27,6 @@ def tracked(path: str | Path) -> CkanDvcSource:
 
     :raises ValueError: it is not in a DVC work tree, is tracked by nobody there, or is not what its hash says
     """
-    # MLflow loads its plug-ins while it is imported: it must not meet ours half-imported.
-    import mlflow.data  # noqa: F401
-
     from ckanext.mlops.training.source import tracked as find
 
     return find(path)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 import warnings
 from dataclasses import asdict, dataclass, fields, replace
@@ -21,11 +22,18 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import requests
-from mlflow.data.dataset_source import DatasetSource
 
 from ckanext.mlops.core.mlflow_records import clean_text
 from ckanext.mlops.training import addresses
 from ckanext.mlops.training.worktree import WorkTree
+
+#: MLflow loads its plug-ins while ``mlflow.data`` is imported. When this module is what imports it, MLflow meets the
+#: module without its class, warns, and goes on: the class is registered below.
+_FIRST = "mlflow.data" not in sys.modules
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", r"(?s)Failure attempting to register.*ckan_dvc")
+    from mlflow.data.dataset_source import DatasetSource
+    from mlflow.data.dataset_source_registry import get_registered_sources, register_dataset_source
 
 SCHEMES = {"ckan+dvc": "https", "ckan+dvc+http": "http"}
 #: API token for portals and datasets that are not public.
@@ -188,6 +196,10 @@ class CkanDvcSource(DatasetSource):
     def _headers(self) -> dict[str, str]:
         token = self._token()
         return {"Authorization": token} if token else {}
+
+
+if _FIRST and CkanDvcSource not in get_registered_sources():
+    register_dataset_source(CkanDvcSource)
 
 
 def parse(uri: str) -> CkanDvcSource:

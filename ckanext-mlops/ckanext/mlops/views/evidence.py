@@ -7,16 +7,12 @@ from typing import Any
 
 from ckan.plugins import toolkit as tk
 
+from ckanext.mlops.lineage_page.words import Words, kept
+
 
 def badge(tie: Mapping[str, Any]) -> tuple[str, str]:
     """Word and colour of a tie: how sure it is, and by what."""
     evidence = tie.get("evidence") or {}
-    rungs = {
-        "hash": tk._("hash"),
-        "commit": tk._("commit"),
-        "source": tk._("address"),
-        "name": tk._("name"),
-    }
     if tie.get("origin") == "asserted":
         if (evidence.get("found") or {}).get("strength") == "exact":
             same = not tie.get("version") or tie["version"] == evidence["found"]["choices"][0].get("version")
@@ -24,7 +20,7 @@ def badge(tie: Mapping[str, Any]) -> tuple[str, str]:
         return tk._("asserted"), "bg-secondary"
     if tie.get("origin") == "declared":
         return tk._("declared"), "bg-secondary"
-    rung = rungs.get(evidence.get("rung", ""), "")
+    rung = _rungs().get(evidence.get("rung", ""), "")
     strength = evidence.get("strength")
     if strength == "exact":
         return tk._("exact: {rung}").format(rung=rung), "bg-danger" if evidence.get("against") else "bg-success"
@@ -52,20 +48,29 @@ def reasons(evidence: Mapping[str, Any]) -> list[str]:
 def _reason(mark: str, evidence: Mapping[str, Any]) -> str:
     kind, _, value = mark.partition(":")
     commit = str(evidence.get("commit", ""))[:8]
-    texts = {
-        "named": tk._("The run names this very content ({where}).").format(
-            where={"input": tk._("a dataset input"), "tag": tk._("a tag"), "param": tk._("a parameter")}.get(
-                value, value
-            )
-        ),
-        "path": tk._("The run says that it read this file, at commit {commit}.").format(commit=commit),
+    return _reasons().get(kind, "").format(where=_places().get(value, value), commit=commit, name=value)
+
+
+@kept
+def _rungs() -> Words:
+    return {"hash": tk._("hash"), "commit": tk._("commit"), "source": tk._("address"), "name": tk._("name")}
+
+
+@kept
+def _places() -> Words:
+    """Where a run names content."""
+    return {"input": tk._("a dataset input"), "tag": tk._("a tag"), "param": tk._("a parameter")}
+
+
+@kept
+def _reasons() -> Words:
+    """What each mark of evidence says."""
+    return {
+        "named": tk._("The run names this very content ({where})."),
+        "path": tk._("The run says that it read this file, at commit {commit}."),
         "path-perhaps": tk._("The run read a file of this path, perhaps of another folder."),
-        "script": tk._("The run's script is that of a stage which reads this, at commit {commit}.").format(
-            commit=commit
-        ),
-        "stage": tk._("The run is an execution of the stage that reads this, at commit {commit}.").format(
-            commit=commit
-        ),
+        "script": tk._("The run's script is that of a stage which reads this, at commit {commit}."),
+        "stage": tk._("The run is an execution of the stage that reads this, at commit {commit}."),
         "equal-before-and-after": tk._("The content is equal at that commit and in all that was committed after it."),
         "metrics-equal": tk._("The run's metrics are those that were committed."),
         "params-equal": tk._("The run's parameters are those that were committed."),
@@ -87,6 +92,5 @@ def _reason(mark: str, evidence: Mapping[str, Any]) -> str:
         "not-confirmed": tk._("No metric confirms that this run made it."),
         "another-run-followed": tk._("Another run of the same script followed before that commit."),
         "stored-there": tk._("An input's address is where this is stored; which version was there is not known."),
-        "name": tk._("Only a name says so: {name}.").format(name=value),
+        "name": tk._("Only a name says so: {name}."),
     }
-    return str(texts.get(kind, ""))

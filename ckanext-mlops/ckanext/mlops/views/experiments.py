@@ -138,7 +138,7 @@ def _page(package: dict[str, Any]) -> dict[str, Any]:
 def _show(package: dict[str, Any], form: dict[str, str], errors: dict[str, Any]) -> str:
     versions = _versions(package["id"])
     links = _links(package["id"])
-    table, runs = _runs(package["id"], versions if links["any"] else [])
+    table, runs = _runs(package, versions if links["any"] else [])
     hints = tk.get_action("mlops_link_hint_list")({}, {"id": package["id"], "limit": HINTS_SHOWN})
     can_edit = tk.h.check_access("mlops_link_create", {"id": package["id"]})
     return tk.render(
@@ -171,16 +171,17 @@ def _show(package: dict[str, Any], form: dict[str, str], errors: dict[str, Any])
 
 def _links(dataset_id: str) -> dict[str, Any]:
     """What people or fields said, and links to more than runs; the runs that were found are in the table."""
-    action = tk.get_action("mlops_link_list")
-    there = bool(action({}, {"id": dataset_id, "limit": 1})["count"])
-    found = [
-        action({}, {"id": dataset_id, "limit": LINKS_SHOWN, "origin": origin})
-        for origin in (("declared", "asserted") if there else ())
-    ]
+    action, options = tk.get_action("mlops_link_list"), {"id": dataset_id, "limit": LINKS_SHOWN}
+    first = action({}, {**options, "limit": 1})
+    # What the dataset's fields declare comes first.
+    declared = [link for link in first["results"] if link["origin"] == "declared"]
+    asserted = {"count": 0, "results": []}
+    if first["count"] > len(declared):
+        asserted = action({}, {**options, "origin": "asserted"})
     return {
-        "count": sum(each["count"] for each in found),
-        "any": there,
-        "results": [link for each in found for link in each["results"]],
+        "count": len(declared) + asserted["count"],
+        "any": bool(first["count"]),
+        "results": [*declared, *asserted["results"]],
     }
 
 
@@ -189,8 +190,8 @@ def _versions(dataset_id: str) -> list[dict[str, Any]]:
     return list(tk.get_action("mlops_version_list")({}, options)["results"])
 
 
-def _runs(dataset_id: str, versions: list[dict[str, Any]]) -> tuple[Table, dict[str, Any]]:
-    asked = request.args
+def _runs(package: dict[str, Any], versions: list[dict[str, Any]]) -> tuple[Table, dict[str, Any]]:
+    asked, dataset_id, name = request.args, package["id"], package["name"]
     page = max(1, asked.get("page", 1, int))
     sort, order = asked.get("sort", "started"), asked.get("order", "desc")
     order = order if order in ("asc", "desc") else "desc"
@@ -218,7 +219,8 @@ def _runs(dataset_id: str, versions: list[dict[str, Any]]) -> tuple[Table, dict[
         sort, order, page, version = "started", "desc", 1, ALL
         found = action({}, {"id": dataset_id, "limit": RUNS_PER_PAGE, "best": True})
     chosen = columns(asked.getlist("column"), found["columns"])
-    return Table(sort, order, chosen, found["metric"], found["goal"], page, version), found
+    here = str(tk.url_for("mlops_experiments.index", id=name))
+    return Table(sort, order, chosen, found["metric"], found["goal"], page, version, here), found
 
 
 def _all_runs(dataset_id: str, version: str) -> tuple[list[dict[str, Any]]]:

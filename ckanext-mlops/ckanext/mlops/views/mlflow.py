@@ -101,6 +101,7 @@ def _model_sheet(found: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
         "dataset_version",
         "current",
         "files_differ",
+        "folders_differ",
     ]
     rows = []
     for each in found["versions"]:
@@ -109,7 +110,7 @@ def _model_sheet(found: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
             fresh = dataset.get("freshness") or {}
             row = [each["version"], " ".join(each["aliases"]), each["created"], run.get("run_id")]
             row += [dataset.get("name"), dataset.get("relation"), _label(dataset.get("version"))]
-            row += [_label(fresh.get("current")), fresh.get("differ")]
+            row += [_label(fresh.get("current")), fresh.get("differ"), fresh.get("folders")]
             row += [(run.get("metrics") or {}).get(name) for name in names]
             rows.append(["" if value is None else value for value in row])
     return head + [f"metrics.{name}" for name in names], rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 MAX_COLUMNS = 12
 #: Facts of a run that a file of it begins with.
@@ -24,7 +25,10 @@ FIELDS = (
 
 @dataclass(frozen=True)
 class Table:
-    """What the reader asked to see of the runs; unknown values of the query fall back to the default."""
+    """What the reader asked to see of the runs; unknown values of the query fall back to the default.
+
+    :param here: address of the tab, without a query
+    """
 
     sort: str
     order: str
@@ -33,9 +37,10 @@ class Table:
     goal: str
     page: int
     version: str = ""
+    here: str = ""
 
-    def query(self, **changes: Any) -> dict[str, Any]:
-        """The query of this table, with some of it changed; back to the first page unless ``page`` is given."""
+    def address(self, **changes: Any) -> str:
+        """The page of this table, with some of its query changed; the first page unless ``page`` is given."""
         found = {
             "sort": self.sort,
             "order": self.order,
@@ -45,12 +50,13 @@ class Table:
             "version": self.version,
             **changes,
         }
-        return {key: value for key, value in found.items() if value not in ("", None, [])}
+        query = {key: value for key, value in found.items() if value not in ("", None, [])}
+        return f"{self.here}?{urlencode(query, doseq=True)}#mlops-runs"
 
-    def sorted_by(self, column: str) -> dict[str, Any]:
-        """The query that sorts by a column; by the same column again: the other way round."""
+    def sorted_by(self, column: str) -> str:
+        """The page that is sorted by a column; by the same column again: the other way round."""
         turned = column == self.sort and self.order == "desc"
-        return self.query(sort=column, order="asc" if turned else "desc")
+        return self.address(sort=column, order="asc" if turned else "desc")
 
 
 def number(value: Any) -> str:

@@ -159,6 +159,7 @@ def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
     if relation != link.relation:
         if link.origin == links.INFERRED:
             link_hints.dismiss(session, link, user_id, now)
+        links.assume(session, link, user_id)
         old, link = (
             link,
             links.assert_link(
@@ -178,8 +179,7 @@ def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
         link.evidence = old.evidence
         link_hints.forget(session, link.id)
         session.delete(old)
-    if link.origin != links.ASSERTED:
-        link.origin, link.user_id = links.ASSERTED, user_id
+    links.assume(session, link, user_id)
     if "version" in data_dict:
         link.version_id = data_dict["version"] or None
     if "resource" in data_dict:

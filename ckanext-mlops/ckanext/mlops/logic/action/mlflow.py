@@ -165,37 +165,37 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     pairs = [each.partition(":") for each in data_dict.get("only") or ()]
     only = tuple((server, run_id) for server, _, run_id in pairs)
     selection = run_table.Selection(package.id, declared, data_dict.get("version") or "", only=only)
-    count, page = run_table.page(
+    page = run_table.page(
         session, selection, data_dict["sort"], data_dict["order"] == "desc", data_dict["limit"], data_dict["offset"]
     )
-    columns = run_table.columns(session, selection) if data_dict["columns"] and count else []
+    columns = run_table.columns(session, selection, page.state) if data_dict["columns"] and page.count else ()
     best, metric = None, data_dict.get("metric")
     if not metric and data_dict["best"]:
         metric = next((item.name for item in columns if item.kind == "metrics"), "")
     goal = data_dict.get("goal") or goal_of(metric or "")
-    if metric and (row := run_table.best(session, selection, metric, goal == "max")):
-        best = {"server": row.server, "run_id": row.run_id, "value": row.facts["metrics"][metric]}
-    names = {run.server for run in page}
+    if metric and page.count and (found := run_table.best(session, selection, metric, goal == "max", page.state)):
+        best = asdict(found)
+    names = {run.server for run in page.runs}
     servers = Servers(names, facts.states(session, names), utc_now())
-    experiments = facts.experiments(session, {(run.server, run.experiment_id) for run in page})
-    keys = [(run.server, run.run_id) for run in page]
+    experiments = facts.experiments(session, {(run.server, run.experiment_id) for run in page.runs})
+    keys = [(run.server, run.run_id) for run in page.runs]
     ties = run_links.of_runs(session, keys, package.id)
     labels = version_labels(session, ties)
     made = model_versions_of_runs(session, keys)
     results = []
-    for run in page:
+    for run in page.runs:
         experiment = experiments.get((run.server, run.experiment_id))
         key = (run.server, run.run_id)
         results.append(
             {
                 **run_dict(run, servers),
                 "experiment_name": experiment.name if experiment else "",
-                "ties": [tie_dict(link, labels) for link in ties.get(key, ())],
+                "ties": [tie_dict(link, labels) for link in run_links.telling(ties.get(key, ()))],
                 "models": made.get(key, []),
             }
         )
     return {
-        "count": count,
+        "count": page.count,
         "results": results,
         "best": best,
         "metric": metric or "",

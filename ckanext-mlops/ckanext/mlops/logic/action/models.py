@@ -123,7 +123,8 @@ def mlops_model_lineage(context: Context, data_dict: DataDict) -> dict[str, Any]
 
     :returns: its facts, ``hidden`` (how many datasets you may not see) and ``versions``, the highest first, each with
         ``aliases``, ``run`` (with metrics and params) and ``datasets``: ``relation``, ``version``, ``evidence`` and
-        ``freshness`` (``current`` version, ``fresh``, how many files ``differ``, and which)
+        ``freshness`` (``current`` version, ``fresh``, how many files ``differ``, how many ``folders`` of which only
+        their storage lists the files, and which ``files`` and folders)
     :rtype: dictionary
 
     Example::
