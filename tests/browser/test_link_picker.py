@@ -44,6 +44,7 @@ def test_a_run_is_linked_and_the_link_removed(picker, act, picture, look):
         picker.evaluate("document.documentElement.dataset.bsTheme = 'dark'")
     main = picker.get_by_role("main")
     picture(picker, f"picker-{look}-1")
+    expect(main.locator(".nav-tabs .active")).to_have_text("Experiments")
     before = picker.evaluate(WIDTH)
     main.get_by_role("link", name="titanic", exact=True).click()
     expect(main.get_by_role("heading", name="Run", exact=True)).to_be_visible()
@@ -76,6 +77,7 @@ def test_a_wrong_search_says_so_and_stays(picker, picture):
     main.get_by_role("button", name="Search").click()
     expect(main.get_by_role("alert")).to_contain_text(re.compile("MLflow server"))
     expect(main.get_by_label("Search, as in MLflow")).to_have_value("no such syntax")
+    expect(main).not_to_contain_text("No run answers this search.")
     picture(picker, "picker-wrong")
 
 

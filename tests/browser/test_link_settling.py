@@ -69,4 +69,6 @@ def test_evidence_that_disagrees_is_shown_beside_what_a_person_said(signed_in, p
     expect(item).to_contain_text("asserted, disputed")
     item.locator("summary").click()
     expect(item).to_contain_text(re.compile("Found beside it:.*The run names this very content", re.DOTALL))
+    # And which version that is.
+    expect(item.locator(f'a[href$="/dataset/{STAGE}/versions/{link["version"]}"]')).to_be_visible()
     picture(signed_in, f"contradiction-{look}")

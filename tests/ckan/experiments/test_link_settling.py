@@ -7,11 +7,12 @@ import json
 import uuid
 
 import pytest
+from bs4 import BeautifulSoup
 from ckan import model
 
 from ckanext.mlops.core.mlflow_records import DatasetInput
 from ckanext.mlops.core.mlflow_records import Run as RunFacts
-from ckanext.mlops.model import Link, LinkHint, ModelVersion, RegisteredModel, versions
+from ckanext.mlops.model import Experiment, Link, LinkHint, ModelVersion, RegisteredModel, versions
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.tracking import links as mlflow_links
@@ -141,6 +142,25 @@ def test_a_name_is_a_suggestion_and_never_a_link(world, api, people):
     match()
     assert api("mlops_link_hint_list", id="titanic")["count"] == 0
     assert model.Session.query(LinkHint).filter_by(state="dismissed").count() == 1
+
+
+def test_what_is_deleted_in_mlflow_waits_to_be_restored(world, api):
+    model.Session.add(Experiment(server="lab", experiment_id="2", name="two"))
+    store("r3", {}, "2", inputs=(DatasetInput("t.csv", digest="0a1b2c3d"),))
+    match()
+    for stage, count in (("active", 1), ("deleted", 0), ("gone", 0), ("active", 1)):
+        model.Session.get(Experiment, ("lab", "2")).lifecycle_stage = stage
+        model.Session.commit()
+        assert api("mlops_link_hint_list", id="titanic")["count"] == count
+
+
+def test_a_disputed_link_names_the_version_that_was_found(world, api, people, page):
+    api("mlops_link_update", people.editor, id=the_link().id, version=world[1])
+    body = page("/dataset/titanic/experiments?version=all").body
+    assert "asserted, disputed" in body
+    soup = BeautifulSoup(body, "html.parser")
+    for place in (".mlops-tie", "#mlops-hints ~ ul .mlops-link"):
+        assert soup.select_one(f'{place} a[href$="/dataset/titanic/versions/{world[0]}"]'), place
 
 
 def test_the_tab_lets_editors_settle_hints(world, page, people, sign_in):

@@ -191,10 +191,6 @@ def logged_model_dict(row: LoggedModel) -> dict[str, Any]:
 
 def tie_dict(link: Link, labels: Mapping[str, str]) -> dict[str, Any]:
     """What ties a run to a dataset, and why that is believed; ``labels`` are the names of versions, by id."""
-    choices = [
-        {**choice, "label": labels.get(choice.get("version") or "", (choice.get("commit") or "")[:8])}
-        for choice in link.evidence.get("choices") or ()
-    ]
     return {
         "id": link.id,
         "kind": link.kind,
@@ -203,9 +199,22 @@ def tie_dict(link: Link, labels: Mapping[str, str]) -> dict[str, Any]:
         "version": link.version_id,
         "version_label": labels.get(link.version_id or "", ""),
         "note": link.note,
-        "evidence": {**link.evidence, "choices": choices} if choices else link.evidence,
+        "evidence": named_choices(link.evidence, labels),
         "created": iso(link.created),
     }
+
+
+def named_choices(evidence: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Evidence, and what was found beside it, with the names of the versions that it may be."""
+    answer = dict(evidence)
+    if evidence.get("choices"):
+        answer["choices"] = [
+            {**each, "label": labels.get(each.get("version") or "", (each.get("commit") or "")[:8])}
+            for each in evidence["choices"]
+        ]
+    if evidence.get("found"):
+        answer["found"] = named_choices(evidence["found"], labels)
+    return answer
 
 
 def iso(moment: datetime.datetime | None) -> str | None:

@@ -180,7 +180,8 @@ def version_labels(session: Session, ties: Mapping[Key, Iterable[Link]]) -> dict
     """Names of the versions that links are about, or may be about, by id."""
     found = [link for own in ties.values() for link in own]
     ids = {link.version_id for link in found if link.version_id}
-    ids |= {choice["version"] for link in found for choice in link.evidence.get("choices") or () if choice["version"]}
+    said = [each for link in found for each in (link.evidence, link.evidence.get("found") or {})]
+    ids |= {choice["version"] for each in said for choice in each.get("choices") or () if choice["version"]}
     return {row.id: version_label(row) for row in _versions(session, ids).values()}
 
 

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.matches import Place
 from ckanext.mlops.core.naming import repository_key
-from ckanext.mlops.model.tables import Link, LinkHint, Matched, Version
+from ckanext.mlops.model.mlflow import ACTIVE
+from ckanext.mlops.model.tables import Experiment, Link, LinkHint, Matched, Run, Version
 from ckanext.mlops.model.versions import naive_utc
 
 CANDIDATE, SUGGESTION, DISMISSED = "candidate", "suggestion", "dismissed"
@@ -23,8 +24,25 @@ MAX_PLACES = 500
 def of_package(
     session: Session, package_id: str, states: Collection[str], limit: int, offset: int = 0
 ) -> tuple[int, list[LinkHint]]:
-    """How many hints of these states a dataset has, and a page of them, newest first."""
-    where = sa.and_(LinkHint.package_id == package_id, LinkHint.state.in_(states))
+    """How many hints of these states a dataset has, and a page of them, newest first.
+
+    Those to what is deleted in MLflow wait until it is restored.
+    """
+    deleted = sa.or_(
+        *(
+            sa.exists().where(
+                LinkHint.kind == kind,
+                table.server == LinkHint.server,
+                target == LinkHint.target,
+                table.lifecycle_stage != ACTIVE,
+            )
+            for kind, table, target in (
+                ("experiment", Experiment, Experiment.experiment_id),
+                ("run", Run, Run.run_id),
+            )
+        )
+    )
+    where = sa.and_(LinkHint.package_id == package_id, LinkHint.state.in_(states), ~deleted)
     count = session.scalar(sa.select(sa.func.count()).select_from(LinkHint).where(where)) or 0
     query = sa.select(LinkHint).where(where).order_by(LinkHint.created.desc(), LinkHint.id)
     return count, list(session.scalars(query.limit(limit).offset(offset)))
