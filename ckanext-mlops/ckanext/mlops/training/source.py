@@ -199,7 +199,7 @@ class CkanDvcSource(DatasetSource):
 
 
 if _FIRST and CkanDvcSource not in get_registered_sources():
-    register_dataset_source(CkanDvcSource)
+    register_dataset_source(CkanDvcSource)  # type: ignore[arg-type]  # MLflow takes classes, and says instances
 
 
 def parse(uri: str) -> CkanDvcSource:

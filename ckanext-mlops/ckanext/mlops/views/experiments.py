@@ -175,7 +175,7 @@ def _links(dataset_id: str) -> dict[str, Any]:
     first = action({}, {**options, "limit": 1})
     # What the dataset's fields declare comes first.
     declared = [link for link in first["results"] if link["origin"] == "declared"]
-    asserted = {"count": 0, "results": []}
+    asserted: dict[str, Any] = {"count": 0, "results": []}
     if first["count"] > len(declared):
         asserted = action({}, {**options, "origin": "asserted"})
     return {
