@@ -40,6 +40,20 @@ def test_curves_of_several_revisions_are_drawn(plots, picture, size, theme):
     picture(page, f"plots-{size}-{theme}")
 
 
+def test_a_theme_that_follows_the_window_takes_the_charts_along(plots, picture):
+    """No attribute says it then: a portal's style sheet makes text light where the reader prefers a dark window."""
+    page = plots()
+    frame = page.frame_locator("iframe.mlops-plots-frame")
+    expect(frame.locator("main[data-drawn='2']")).to_be_attached(timeout=30_000)
+    page.add_style_tag(
+        content="@media (prefers-color-scheme: dark) { body, .main, .wrapper { background: #15181c; color: #e3e6ea; } }"
+    )
+    for preferred in ("dark", "light", "dark"):
+        page.emulate_media(color_scheme=preferred)
+        expect(frame.locator(f"html[data-theme={preferred}]")).to_be_attached()
+    picture(page, "plots-preferred-dark")
+
+
 def test_the_frame_has_no_origin_and_no_network(plots, complaints):
     page = plots()
     expect(page.frame_locator("iframe.mlops-plots-frame").locator("main[data-drawn]")).to_be_attached(timeout=30_000)

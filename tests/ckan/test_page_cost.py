@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pysolr
 import pytest
 from bs4 import BeautifulSoup
 
@@ -48,6 +49,34 @@ def test_the_actions_of_a_page_share_its_dataset(
 ) -> None:
     page(f"/dataset/{dataset['name']}/{tab}", status=200)
     assert len([each for each in statements if each.startswith(WHOLE_ROW)]) <= BESIDE
+
+
+@pytest.mark.parametrize("query", ["", "?q=prepared", "?q=accuracy:%3E0.5", "?vocab_freshness=week"])
+def test_a_search_asks_solr_once(
+    dataset: dict[str, Any], page: Any, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    requests: list[str] = []
+    send = pysolr.Solr._send_request
+
+    def counted(self: pysolr.Solr, method: str, path: str = "", *given: Any, **options: Any) -> Any:
+        requests.append(path)
+        return send(self, method, path, *given, **options)
+
+    monkeypatch.setattr(pysolr.Solr, "_send_request", counted)
+    page(f"/dataset/{query}", status=200)
+    assert len(requests) == 1
+
+
+def test_what_is_kept_of_notes_is_that_of_their_text(
+    make_dataset: Callable[..., dict[str, Any]], people: Any, api: Any, page: Any
+) -> None:
+    changed = make_dataset(name="one", notes="*Old* words", owner_org=people.organization["id"])
+    assert "Old words" in page("/dataset/", status=200).body
+    api("package_patch", people.editor, id=changed["id"], notes="*New* words <script>")
+    body = page("/dataset/", status=200).body
+    assert "New words" in body
+    assert "Old words" not in body
+    assert "words <script>" not in body
 
 
 def test_words_are_those_of_the_readers_language(dataset: dict[str, Any], page: Any) -> None:

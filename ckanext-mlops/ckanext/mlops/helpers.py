@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
@@ -17,7 +18,7 @@ from markupsafe import Markup
 
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
-from ckanext.mlops.logic import dependents, files
+from ckanext.mlops.logic import dependents
 from ckanext.mlops.logic.holders import holders
 from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.versions import chain
@@ -68,6 +69,7 @@ _COMMIT_PAGES = (
 #: Facets of which one value is a choice: what has no version has none.
 _NEVER_ALL = (freshness.FIELD,)
 _VALUE = "mlops-value-of-a-facet"
+_LONG_NOTES = 5000
 _constants: dict[tuple[Any, ...], Markup] = {}
 
 
@@ -228,7 +230,7 @@ def mlops_section_fields(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, 
 def mlops_prepare_cards(packages: Sequence[Mapping[str, Any]]) -> None:
     """Look up at once what :func:`mlops_card` tells of each dataset of a page."""
     prepared: dict[str, Card] = tk.g.setdefault("mlops_cards", {})
-    prepared |= cards(model.Session(), [each for each in packages if each.get("id") and each["id"] not in prepared])
+    prepared |= cards(_context(), [each for each in packages if each.get("id") and each["id"] not in prepared])
 
 
 def mlops_card(package: Mapping[str, Any]) -> Markup:
@@ -237,15 +239,40 @@ def mlops_card(package: Mapping[str, Any]) -> Markup:
     card = prepared.get(str(package.get("id")))
     if card is None or not (card.repository or card.versions or card.used_by or card.runs):
         return Markup()
-    age = str(tk.h.time_ago_from_timestamp(card.newest)) if card.newest else ""
+    language = str(tk.h.lang())
+    age = _age(language, card.newest) if card.newest else ""
     render = _card.__wrapped__ if tk.config["debug"] else _card
-    return render(str(tk.h.lang()), card, age)
+    return render(language, card, age)
 
 
 @lru_cache(maxsize=5000)
 def _card(_language: str, card: Card, age: str) -> Markup:
     """A card depends on nothing else: many pages show the same ones."""
     return Markup(tk.render_snippet("mlops/snippets/card.html", {"card": card, "age": age}))  # noqa: S704 our own
+
+
+def _age(language: str, moment: datetime.datetime) -> str:
+    """As CKAN says it; of what is some days old, the words are kept for a day."""
+    days = (datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - moment).days
+    return (_age_in_days if days > 2 else _age_in_days.__wrapped__)(language, moment, days)
+
+
+@lru_cache(maxsize=5000)
+def _age_in_days(_language: str, moment: datetime.datetime, _days: int) -> str:
+    return str(tk.h.time_ago_from_timestamp(moment))
+
+
+@tk.chained_helper
+def markdown_extract(original: Callable[..., str], text: str, extract_length: int = 190) -> str:
+    """CKAN's own, which parses Markdown for each dataset of each list: what came out is kept."""
+    if not text or len(text) > _LONG_NOTES:
+        return original(text, extract_length)
+    return _extracts(original, text, extract_length)
+
+
+@lru_cache(maxsize=2000)
+def _extracts(original: Callable[..., str], text: str, extract_length: int) -> str:
+    return original(text, extract_length)
 
 
 def mlops_sort_options(sorting: list[tuple[str, str]], query: str | None) -> list[tuple[str, str]]:
@@ -302,23 +329,8 @@ def mlops_other_items(resource: Mapping[str, Any], schema: Mapping[str, Any] | N
     )
 
 
-def mlops_profile(package: Mapping[str, Any], path: str, version: str = "") -> dict[str, Any] | None:
-    """What is known of a file's content, with the ``url`` that gives it; None when the reader may not know."""
-    if not tk.h.check_access("mlops_profile_show", {"id": package["id"]}):
-        return None
-    try:
-        found = files.content(_context(), package, version, path)
-    except tk.ObjectNotFound:
-        return None
-    resource = next((each for each in package.get("resources", ()) if each.get("dvc_path") == path), None)
-    if resource is not None:
-        query = {"version": version} if version else {}
-        found["url"] = tk.url_for("mlops_download.resource", id=package["id"], resource_id=resource["id"], **query)
-    return found
-
-
-def mlops_get_data(package: dict[str, Any], version: str, path: str) -> getting.GetData:
-    """The box "Get this data" of a dataset, a version of it, or one path."""
+def mlops_get_data(package: dict[str, Any], version: str = "", path: str = "") -> getting.GetData:
+    """The box "Get this data" of a dataset, a version of it, or one path: with what is in that file."""
     return getting.get_data(_context(), package, version, path)
 
 

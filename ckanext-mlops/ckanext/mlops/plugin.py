@@ -15,7 +15,7 @@ from flask import Blueprint
 from ckanext.mlops import activity, cleanup, helpers, helpers_harvest, lineage_index, resource_view, uploaded, views
 from ckanext.mlops.logic import auth, registration, validators
 from ckanext.mlops.model import lineage
-from ckanext.mlops.search import document, facets, query
+from ckanext.mlops.search import document, facets, freshness, query
 
 
 @tk.blanket.actions
@@ -41,6 +41,7 @@ class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
         tk.add_resource("assets", "mlops")
         activity.register()
         cleanup.register()
+        freshness.register()
 
     def get_validators(self) -> dict[str, Validator]:
         """What the presets use."""
@@ -97,7 +98,7 @@ class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
 
     def after_dataset_search(self, search_results: dict[str, Any], search_params: dict[str, Any]) -> dict[str, Any]:
         """Words for the values of our facets."""
-        return facets.with_labels(search_results, search_params)
+        return facets.with_labels(search_results)
 
     def dataset_facets(self, facets_dict: dict[str, Any], package_type: str) -> dict[str, Any]:
         """Facets of the dataset search."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 from ckan.tests import helpers
 
 
@@ -51,6 +52,16 @@ def test_the_pages_show_the_chain(titanic: None, page: Any) -> None:
     assert "bafb81e41f66de16e50c45906b6d3615" in body
     assert "/dataset/mlops-titanic-code-dvcfile/versions/" in body
     assert "goes on under another address" in page("/dataset/mlops-titanic-code-dvcfile", status=200).body
+
+
+def test_tab_list_and_repository_count_the_same_versions(titanic: None, api: Any, page: Any) -> None:
+    number = versions(api)["count"]
+    assert f"Versions ({number})" in page("/dataset/mlops-titanic-dvcfile", status=200).body
+    found = BeautifulSoup(page("/dataset/?q=name:mlops-titanic-dvcfile", status=200).body, "html.parser")
+    assert f"{number} versions" in found.select_one(".dataset-item").text
+    [repository] = api("mlops_overview")["repositories"]
+    rows = {each["name"]: each["versions"] for each in api("mlops_repository_show", id=repository["id"])["datasets"]}
+    assert rows["mlops-titanic-dvcfile"] == number
 
 
 def test_lineage_at_a_ref_of_the_old_address_starts_there(titanic: None, api: Any, page: Any) -> None:

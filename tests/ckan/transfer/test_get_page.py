@@ -91,6 +91,16 @@ def test_the_shown_python_reads_a_frame(dataset, page, live, people, monkeypatch
     assert found["frame"].to_dict("records") == [{"a": 1, "b": 2}]
 
 
+def test_a_portal_below_a_path_of_its_host_gives_its_own_addresses(dataset, page, monkeypatch):
+    dataset()
+    monkeypatch.setitem(config, "ckan.root_path", "/data/{{LANG}}")
+    body = page("/dataset/titanic").body
+    (curl,) = (code for code in codes(body) if code.startswith("curl"))
+    assert "http://portal.test/data/dataset/titanic/" in curl
+    (link,) = (each for each in re.findall(r'href="([^"]+)" rel="nofollow"', body) if "data%2Ftrain.csv" in each)
+    assert link.startswith("/data/dataset/titanic/")
+
+
 def test_a_hostile_name_is_only_a_name(dataset, page, tmp_path, live):
     dataset(HOSTILE)
     body = page("/dataset/titanic").body

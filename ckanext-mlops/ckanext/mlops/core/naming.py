@@ -47,6 +47,7 @@ def repository_name(url: str) -> str:
     return repository_key(url).rsplit("/", 1)[-1].removesuffix(".bundle") or "repository"
 
 
+@lru_cache(maxsize=10_000)
 def repository_slug(url: str) -> str:
     """A repository in addresses of pages and in queries: its name and eight digits that tell it from others of it."""
     return f"{slug(repository_name(url), 80)}-{uuid.uuid5(NAMESPACE, f'repository:{repository_key(url)}').hex[:8]}"

@@ -37,6 +37,7 @@ from ckanext.mlops.model.tracking import Tracking
 _SLUG = re.compile(r".+-[0-9a-f]{8}")
 _HASH = re.compile(r"([0-9a-f]{32}(\.dir)?|[0-9a-f]{64})")
 MAX_STARTS = 2000
+_LEFT = "mlops_focus"
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,24 @@ class Focus:
 def find(context: Context, text: str) -> Focus:
     """What ``text`` means, whoever asks; :func:`visible` says whether the reader may know of it.
 
+    What the check of the reader's permission found (:func:`leave`) is taken out of the context.
+
     :raises ckan.logic.NotFound: nothing
     """
+    left = cast(dict[str, Focus], context.get(_LEFT, {}))
+    if text in left:
+        return left.pop(text)
     session = cast(Session, context["session"])
     for look in (_node, _dataset, _resource, _version, _repository, _content, _run, _model):
         found = look(session, text)
         if found is not None and found.nodes:
             return found
     raise tk.ObjectNotFound(tk._("Nothing of that id is known here"))
+
+
+def leave(context: Context, text: str, found: Focus) -> None:
+    """Leave what ``text`` means for the action whose permission is checked."""
+    cast(dict[str, dict[str, Focus]], context).setdefault(_LEFT, {})[text] = found
 
 
 def visible(focus: Focus, reader: Reader) -> Focus:

@@ -71,8 +71,15 @@ def _most_used(
 
 def _repositories(session: Session, visible: dict[str, int], limit: int) -> list[dict[str, Any]]:
     """Repositories of which the reader sees a dataset, each with its source's last harvest; latest first."""
+    all_sources = sa.select(HarvestSource.id, HarvestSource.url).where(
+        HarvestSource.type == "dvc", HarvestSource.active
+    )
+    slugs = {row.id: naming.repository_slug(row.url) for row in session.execute(all_sources)}
+    # A portal may have thousands: only the harvests of those that may be shown are looked at.
+    sources = [key for key, slug in slugs.items() if slug in visible]
     last = (
         sa.select(HarvestJob.source_id, sa.func.max(HarvestJob.created).label("created"))
+        .where(HarvestJob.source_id.in_(sources))
         .group_by(HarvestJob.source_id)
         .subquery()
     )
@@ -82,13 +89,12 @@ def _repositories(session: Session, visible: dict[str, int], limit: int) -> list
         )
         .join(last, last.c.source_id == HarvestSource.id)
         .join(HarvestJob, sa.and_(HarvestJob.source_id == HarvestSource.id, HarvestJob.created == last.c.created))
-        .where(HarvestSource.type == "dvc", HarvestSource.active)
         .order_by(HarvestJob.created.desc())
     )
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
-        slug = naming.repository_slug(row.url)
-        if slug in visible and slug not in found:
+        slug = slugs[row.id]
+        if slug not in found:
             finished = row.finished.isoformat() + "Z" if row.finished else None
             found[slug] = {
                 "id": slug,

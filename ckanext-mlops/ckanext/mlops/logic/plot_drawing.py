@@ -56,12 +56,17 @@ class Image:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What the files of one plot show. ``failed``: some could not be had now. Notes are English, as errors are."""
+    """What the files of one plot show. Notes on them are English, as errors are.
 
-    charts: list[Chart]
-    images: list[Image]
-    notes: list[Note]
+    :param failed: some could not be had now
+    :param waiting: they are left to a worker; nothing of them is here yet
+    """
+
+    charts: list[Chart] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     failed: bool = False
+    waiting: bool = False
 
 
 def key_of(*what: Any) -> str:

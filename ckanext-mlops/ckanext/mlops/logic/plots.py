@@ -39,16 +39,6 @@ _WRONG = ("not-in-git", "invalid")
 Listed = Sequence[tuple[Revision, Plot, list[PlotFile]]]
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What one plot shows. ``waiting``: its files are left to a worker; nothing of them is here yet."""
-
-    charts: list[Chart]
-    images: list[Image]
-    notes: list[Note]
-    waiting: bool = False
-
-
 @dataclass
 class Plots:
     """The plots of a repository for one reader.
@@ -123,7 +113,7 @@ class Plots:
         ]
         return max(covering, key=lambda found: len(found[1]["path"]), default=None)
 
-    def show(self, name: str, chosen: Sequence[str], *, worker: bool = False) -> Shown:
+    def show(self, name: str, chosen: Sequence[str], *, worker: bool = False) -> Drawn:
         """One plot at some revisions.
 
         :param worker: draw it, however long that takes; a request leaves what is large or in a storage to a worker
@@ -149,14 +139,12 @@ class Plots:
             listed = [(revision, plot, reading.listed(revision, plot)) for revision, plot in wanted]
             drawn = self._drawn(reading, name, template, listed, worker=worker)
         notes += unusable + _wrong((revision.name, files) for revision, _, files in listed)
-        if drawn is None:
-            return Shown([], [], notes, waiting=True)
-        return Shown(drawn.charts, drawn.images, notes + drawn.notes)
+        return replace(drawn, notes=notes + drawn.notes)
 
     def _drawn(
         self, reading: PlotReading, name: str, template: dict[str, Any] | None, listed: Listed, *, worker: bool
-    ) -> Drawn | None:
-        """What is remembered or quickly drawn, None when a worker was asked for it."""
+    ) -> Drawn:
+        """What is remembered or quickly drawn; what takes long, a worker is asked for."""
         files = [
             (revision, plot, [each for each in found if each.state not in _WRONG]) for revision, plot, found in listed
         ]
@@ -172,7 +160,7 @@ class Plots:
         if large and not worker:
             user = str(self.context.get("user") or "")
             plot_drawing.leave_to_worker(key, user, self.seen.id, name, [revision.name for revision, _, _ in listed])
-            return None
+            return Drawn(waiting=True)
         at = [
             (revision.name, plot, [each for file in found for each in reading.loaded(revision, plot, file)])
             for revision, plot, found in files

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+import sqlalchemy as sa
 from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
@@ -15,6 +16,7 @@ from ckan.types import Context
 from ckanext.mlops.core.records import KNOWN_METRICS
 from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.model import Version
+from ckanext.mlops.model.lineage import texts
 
 NOT_IN_GIT = "not-in-git"
 MAX_VALUES = 1000
@@ -52,15 +54,34 @@ class Chain:
 
 def chain(context: Context, package: model.Package) -> Chain:
     """The chain that ends at ``package``, which the reader may see."""
-    reader = Reader(context)
-    packages = [package]
-    while len(packages) < MAX_CHAIN:
-        name = (packages[-1].extras or {}).get("dvc_moved_from")
-        before = model.Package.get(name) if name else None
-        if before is None or before in packages or not reader.look([before.id]).visible:
-            break
-        packages.append(before)
-    return Chain(packages)
+    goes_on = str((package.extras or {}).get("dvc_moved_from") or "")
+    return Chain([package, *before(context, {str(package.id): goes_on})[str(package.id)]])
+
+
+def before(context: Context, goes_on_from: Mapping[str, str]) -> dict[str, list[model.Package]]:
+    """The other datasets of many chains, newest first, as far as the reader may see them; a statement or two a step.
+
+    :param goes_on_from: id of the newest of a chain → id or name of what it goes on from, ``""`` for nothing
+    """
+    found: dict[str, list[model.Package]] = {key: [] for key in goes_on_from}
+    waiting = {key: name for key, name in goes_on_from.items() if name}
+    reader = Reader(context) if waiting else None
+    while reader is not None and waiting:
+        named = sa.any_(texts(waiting.values()))
+        query = sa.select(model.Package).where(sa.or_(model.Package.id == named, model.Package.name == named))
+        packages = reader.session.scalars(query).all()
+        known = {str(each.name): each for each in packages} | {str(each.id): each for each in packages}
+        visible = reader.look([str(each.id) for each in packages]).visible
+        further = {}
+        for key, name in waiting.items():
+            package = known.get(name)
+            if package is None or package.id not in visible or package.id == key or package in found[key]:
+                continue
+            found[key].append(package)
+            if len(found[key]) < MAX_CHAIN - 1:
+                further[key] = str((package.extras or {}).get("dvc_moved_from") or "")
+        waiting = {key: name for key, name in further.items() if name}
+    return found
 
 
 def version_dict(version: Version) -> dict[str, Any]:

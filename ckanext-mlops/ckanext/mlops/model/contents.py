@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from ckan import model
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import defer
 
 from ckanext.mlops.model.transfers import Content
 
@@ -19,26 +20,28 @@ def key(out: Mapping[str, Any]) -> str:
     return str(out.get("hash") or out.get("blob") or out.get("version_id") or "")
 
 
-def rows(package_id: str, keys: Iterable[Key]) -> dict[Key, Content]:
-    """(path, hash) → the row, of those that there are."""
+def rows(package_id: str, keys: Iterable[Key], *, profiles: bool = True) -> dict[Key, Content]:
+    """(path, hash) → the row, of those that there are.
+
+    :param profiles: False leaves out what is in the files, which is most of a row
+    """
     wanted = list(keys)
     if not wanted:
         return {}
-    found = model.Session.scalars(
-        sa.select(Content)
-        .where(Content.package_id == package_id, sa.tuple_(Content.path, Content.hash).in_(wanted))
-        .execution_options(populate_existing=True)
+    query = sa.select(Content).where(
+        Content.package_id == package_id, sa.tuple_(Content.path, Content.hash).in_(wanted)
     )
+    if not profiles:
+        query = query.options(defer(Content.profile, raiseload=True))
+    found = model.Session.scalars(query.execution_options(populate_existing=True))
     return {(each.path, each.hash): each for each in found}
 
 
-def states(package_id: str, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
-    """(path, hash) → ``state``, ``detail`` and ``checked`` of those that somebody looked for."""
-    return {
-        name: {"state": row.state, "detail": row.detail, "checked": f"{row.checked:%Y-%m-%dT%H:%M:%SZ}"}
-        for name, row in rows(package_id, keys).items()
-        if row.checked is not None
-    }
+def state(row: Content | None) -> dict[str, Any] | None:
+    """``state``, ``detail`` and ``checked`` of a content that somebody looked for."""
+    if row is None or row.checked is None:
+        return None
+    return {"state": row.state, "detail": row.detail, "checked": f"{row.checked:%Y-%m-%dT%H:%M:%SZ}"}
 
 
 def note(package_id: str, path: str, digest: str, **values: Any) -> None:

@@ -1,17 +1,21 @@
-"""What a result of a search tells at a glance, for all datasets of a page in one statement."""
+"""What a result of a search tells at a glance, for all datasets of a page in one statement.
+
+Two more for each step that any of them goes on from under another address.
+"""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from ckan.types import Context
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.model.lineage import rows_of
+from ckanext.mlops.logic.versions import before
 from ckanext.mlops.model.tables import Edge, Link, Version
 from ckanext.mlops.model.transfers import Content
 
@@ -24,6 +28,7 @@ class Card:
     :param size: bytes of all files whose size is known; None when none is
     :param rows: of the tables among its files that a worker looked into; None where none is known. They are at least
         so many where ``all_rows`` is False
+    :param versions: with those of the datasets that it goes on from, as far as the reader may see them
     :param newest: when its newest version was committed, naive UTC
     :param used_by: datasets that were made from it, those that the reader may not see included: a number, no names
     :param runs: MLflow runs that are linked to it
@@ -42,15 +47,36 @@ class Card:
     retired: bool = False
 
 
-def cards(session: Session, packages: Iterable[Mapping[str, Any]]) -> dict[str, Card]:
-    """Package id → card, for package dicts."""
+def cards(context: Context, packages: Iterable[Mapping[str, Any]]) -> dict[str, Card]:
+    """Package id → card, for package dicts that the user of ``context`` may see."""
     found = {str(package["id"]): package for package in packages}
     if not found:
         return {}
-    given = rows_of(found)
-    told = {key: each for key, each in found.items() if each.get("data_access") != "on_request"}
+    older = before(context, {key: str(each.get("dvc_moved_from") or "") for key, each in found.items()})
+    chains = [(key, one) for key, chain in older.items() for one in (key, *(str(each.id) for each in chain))]
+    files = [
+        (key, str(each.get("dvc_path") or ""), str(each["hash"]))
+        for key, package in found.items()
+        if package.get("data_access") != "on_request"  # of these files nothing is told
+        for each in package.get("resources") or ()
+        if isinstance(each, dict) and each.get("hash")
+    ]
+    given = {"ids": sorted(found)}
+    for name, rows in (("chain", chains), ("file", files)):
+        given |= {f"{name}_{number}": [row[number] for row in rows] for number in range(len(_GIVEN[name]))}
+    return {row.value: _card(found[row.value], row) for row in context["session"]().execute(_statement(), given)}
+
+
+#: What the statement is given beside the ids: columns of rows.
+_GIVEN = {"chain": ("newest", "package_id"), "file": ("package_id", "path", "hash")}
+
+
+@cache
+def _statement() -> sa.Select[Any]:
+    """One row for each of ``ids``."""
+    given = sa.func.unnest(_parameter("ids")).table_valued("value").render_derived(name="given")
     versions = sa.select(sa.func.count().label("versions"), sa.func.max(Version.committed).label("newest")).where(
-        Version.package_id == given.c.value
+        (chains := _given("chain")).c.newest == given.c.value, Version.package_id == chains.c.package_id
     )
     uses = sa.select(sa.func.count(Edge.downstream_dataset.distinct()).label("used_by")).where(
         Edge.upstream_dataset == given.c.value, Edge.current, Edge.downstream_dataset != given.c.value
@@ -58,25 +84,16 @@ def cards(session: Session, packages: Iterable[Mapping[str, Any]]) -> dict[str, 
     runs = sa.select(sa.func.count(sa.distinct(sa.tuple_(Link.server, Link.target))).label("runs")).where(
         Link.package_id == given.c.value, Link.kind == "run"
     )
-    parts = [each.lateral() for each in (versions, uses, runs, _tables(given.c.value, told))]
-    columns = [column for part in parts for column in part.c]
+    parts = [each.lateral() for each in (versions, uses, runs, _tables(given.c.value))]
     source: Any = given
     for part in parts:
         source = source.join(part, sa.true())
-    rows = session.execute(sa.select(given.c.value, *columns).select_from(source))
-    return {row.value: _card(found[row.value], row) for row in rows}
+    return sa.select(given.c.value, *(column for part in parts for column in part.c)).select_from(source)
 
 
-def _tables(package_id: sa.ColumnElement[str], told: Mapping[str, Mapping[str, Any]]) -> sa.Select[Any]:
-    """Rows of a dataset's tables as they are now. Of files that are given on request nothing is told."""
-    files = [
-        (key, str(each.get("dvc_path") or ""), str(each["hash"]))
-        for key, package in told.items()
-        for each in package.get("resources") or ()
-        if isinstance(each, dict) and each.get("hash")
-    ]
-    columns = (sa.literal([each[number] for each in files], sa.ARRAY(sa.UnicodeText)) for number in range(3))
-    now = sa.func.unnest(*columns).table_valued("package_id", "path", "hash").render_derived(name="now")
+def _tables(package_id: sa.ColumnElement[str]) -> sa.Select[Any]:
+    """Rows of a dataset's tables as they are now."""
+    now = _given("file")
     rows = Content.profile["rows"].as_integer()
     complete = sa.func.coalesce(Content.profile["complete"].as_boolean(), sa.false())
     return sa.select(sa.func.sum(rows).label("rows"), sa.func.bool_and(complete).label("all_rows")).where(
@@ -87,6 +104,17 @@ def _tables(package_id: sa.ColumnElement[str], told: Mapping[str, Mapping[str, A
         Content.profile["kind"].astext == "table",
         rows.is_not(None),
     )
+
+
+def _given(name: str) -> sa.TableValuedAlias:
+    """Rows that the statement is given."""
+    columns = _GIVEN[name]
+    parameters = [_parameter(f"{name}_{number}") for number in range(len(columns))]
+    return sa.func.unnest(*parameters).table_valued(*columns).render_derived(name=f"given_{name}")
+
+
+def _parameter(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=sa.ARRAY(sa.UnicodeText))
 
 
 def _card(package: Mapping[str, Any], known: sa.Row[Any]) -> Card:

@@ -33,7 +33,7 @@ def with_ours(facets_dict: dict[str, Any]) -> dict[str, Any]:
     return first | titles() | {name: title for name, title in facets_dict.items() if name not in first}
 
 
-def with_labels(search_results: dict[str, Any], search_params: dict[str, Any]) -> dict[str, Any]:
+def with_labels(search_results: dict[str, Any]) -> dict[str, Any]:
     """The answer of a search, with the values of our facets as people say them."""
     words = {
         "raw": tk._("Raw data"),
@@ -47,5 +47,7 @@ def with_labels(search_results: dict[str, Any], search_params: dict[str, Any]) -
     for item in search_results["search_facets"].get("vocab_repository", {}).get("items", ()):
         # A local repository's place is no name.
         item["display_name"] = item["name"].rsplit("/", 1)[-1] if item["name"].startswith("file:") else item["name"]
-    freshness.counted(search_results, search_params)
+    ages = freshness.titles()
+    for item in search_results["search_facets"].get(freshness.FIELD, {}).get("items", ()):
+        item["display_name"] = ages[item["name"]]
     return search_results

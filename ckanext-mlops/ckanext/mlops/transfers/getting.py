@@ -18,7 +18,10 @@ MAX_FILES = 20
 
 @dataclass(frozen=True)
 class GetFile:
-    """A file or folder; ``state`` as in ``mlops_content``, None when nobody looked."""
+    """A file or folder; ``state`` and ``profile`` as in ``mlops_content``, None when nobody looked.
+
+    The profile is there for one path only, and for who may take the file.
+    """
 
     path: str
     url: str
@@ -27,6 +30,7 @@ class GetFile:
     size: int | None = None
     hash: str = ""
     state: dict[str, Any] | None = None
+    profile: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,22 +56,24 @@ def get_data(context: Context, package: dict[str, Any], version: str = "", path:
     except tk.ObjectNotFound:
         return GetData()
     listed = [each for each in files.file_dicts(there) if not path or each["path"] == path]
-    portal = str(tk.config.get("ckan.site_url") or "").rstrip("/")
-    root = tk.url_for("home.index", qualified=True, locale="default").rstrip("/")
+    root, here = (tk.url_for("home.index", qualified=each, locale="default").rstrip("/") for each in (True, False))
     named = there.version.id if there.version is not None and version else ""
     outs = {each["path"]: each for each in there.outs}
     facts = there.version.facts if there.version is not None else {}
-    states = contents.states(
-        package["id"], [(each["path"], contents.key(outs.get(each["path"], each))) for each in listed]
-    )
+    keys = {each["path"]: (each["path"], contents.key(outs.get(each["path"], each))) for each in listed}
+    # A step that goes on from another dataset has its older contents there.
+    holder = there.version.package_id if there.version is not None else package["id"]
+    shows = bool(path) and tk.h.check_access("mlops_profile_show", {"id": package["id"]})
+    known = contents.rows(holder, keys.values(), profiles=shows)
     found = []
     for each in listed[:MAX_FILES]:
         out = outs.get(each["path"])
+        row = known.get(keys[each["path"]])
         subject = Subject(
             dataset=package["name"],
             path=each["path"],
             portal=root,
-            url=f"{portal}{each['address']}",
+            url=f"{root}{each['address']}",
             version=named,
             repository=there.repository,
             commit=there.commit,
@@ -79,12 +85,13 @@ def get_data(context: Context, package: dict[str, Any], version: str = "", path:
         found.append(
             GetFile(
                 each["path"],
-                each["address"],
+                f"{here}{each['address']}",
                 snippets(subject),
                 each["is_dir"],
                 each["size"] if isinstance(each["size"], int) else None,
                 each["hash"],
-                states.get((each["path"], contents.key(out or each))),
+                contents.state(row),
+                row.profile if row is not None and shows else None,
             )
         )
     whole = snippets(Subject(package["name"], "", root, version=named)) if len(listed) > 1 and not path else []

@@ -9,6 +9,8 @@ from ckan.plugins import toolkit as tk
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
+from ckanext.mlops.views.posted import done
+
 mlops_access = Blueprint("mlops_access", __name__)
 
 
@@ -37,28 +39,17 @@ def index(id: str) -> Response | str:  # noqa: A002 CKAN's routes name it so
 
 
 @mlops_access.route("/dataset/<id>/access", endpoint="ask", methods=["POST"])
-def ask(id: str) -> Response | str:  # noqa: A002
+def ask(id: str) -> Response:  # noqa: A002
     """Send the request."""
-    return _done(id, "mlops_access_ask", tk._("The editors of the dataset see your request."), id=id,
-                 reason=request.form.get("reason", ""))  # fmt: skip
+    values = {"id": id, "reason": request.form.get("reason", "")}
+    said = tk._("The editors of the dataset see your request.")
+    return done("mlops_access_ask", values, said, "mlops_access.index", id=id)
 
 
 @mlops_access.route("/dataset/<id>/access/<request_id>", endpoint="decide", methods=["POST"])
-def decide(id: str, request_id: str) -> Response | str:  # noqa: A002
+def decide(id: str, request_id: str) -> Response:  # noqa: A002
     """Grant or deny a request."""
     grant = request.form.get("decision") == "grant"
     said = tk._("Access is granted.") if grant else tk._("Access is denied.")
-    return _done(id, "mlops_access_decide", said, id=request_id, grant=grant, answer=request.form.get("answer", ""))
-
-
-def _done(dataset: str, action: str, said: str, **values: Any) -> Response | str:
-    try:
-        tk.get_action(action)({}, values)
-        tk.h.flash_success(said)
-    except tk.ObjectNotFound:
-        return tk.abort(404, tk._("Not found"))
-    except tk.NotAuthorized:
-        return tk.abort(403, tk._("You may not do that"))
-    except tk.ValidationError as error:
-        tk.h.flash_error("; ".join(map(str, error.error_summary.values())))
-    return tk.redirect_to("mlops_access.index", id=dataset)
+    values = {"id": request_id, "grant": grant, "answer": request.form.get("answer", "")}
+    return done("mlops_access_decide", values, said, "mlops_access.index", id=id)

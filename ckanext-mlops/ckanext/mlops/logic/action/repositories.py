@@ -38,15 +38,15 @@ def mlops_repository_show(context: Context, data_dict: DataDict) -> dict[str, An
         ``title``, ``page``, ``last_harvest`` with ``status``, ``created``, ``finished`` and ``stats``, or null).
 
         A dataset has ``id``, ``name``, ``title``, ``page``, ``stage``, ``files``, ``size`` in bytes or null,
-        ``versions``, ``newest`` (when its newest version was committed), ``used_by``, ``runs``, ``retired`` and
-        ``private``.
+        ``versions`` (with those of the datasets that it goes on from), ``newest`` (when its newest version was
+        committed), ``used_by``, ``runs``, ``retired`` and ``private``.
     :rtype: dictionary
     """
     tk.check_access("mlops_repository_show", context, data_dict)
     session = cast(Session, context["session"]())
     seen = repositories.show(context, data_dict["id"])
     ids = [each["id"] for each in seen.datasets]
-    told = cards(session, seen.datasets)
+    told = cards(context, seen.datasets)
     return {
         "id": seen.id,
         "name": seen.name,

@@ -47,6 +47,7 @@ def mlops_lineage_coverage(context: Context, data_dict: DataDict) -> AuthResult:
 
 def _walk(context: Context, node: str) -> AuthResult:
     found = focus.find(context, node)
+    focus.leave(context, node, found)
     if found.named and found.own:
         return may("package_show", context, found.datasets[0])
     focus.visible(found, Reader(context))
