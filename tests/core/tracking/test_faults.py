@@ -172,6 +172,23 @@ def test_too_many_values_are_cut(stand):
     assert (len(run.params), run.truncated) == (5000, True)
 
 
+def test_endless_lists_of_a_run_are_cut_and_artifacts_are_neither_read_nor_asked_for(stand):
+    many = range(20_000)
+    value = [{"key": f"k{number}", "value": "1"} for number in many]
+    run = {
+        **RUN,
+        "data": {"params": value, "metrics": value, "tags": value},
+        "inputs": {"dataset_inputs": [{"dataset": {"name": f"d{number}"}} for number in many]},
+        "outputs": {"model_outputs": [{"model_id": f"m-{number}"} for number in many]},
+        "artifacts": [{"path": f"a/{number}", "file_size": 1} for number in many],
+    }
+    stand.answer = lambda handler: stand.reply(handler, 200, page(run))
+    (found,) = client_of(stand).runs(["1"])
+    parts = (found.params, found.metrics, found.tags, found.inputs, found.model_ids)
+    assert ({len(part) for part in parts}, found.truncated) == ({5000}, True)
+    assert [path for path, _, _ in stand.requests] == ["/api/2.0/mlflow/runs/search"]
+
+
 def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones(stand):
     """One thousand runs with dataset profiles of megabytes do not fit in memory; ten do."""
 
@@ -214,6 +231,20 @@ def test_a_search_that_never_ends_is_left(stand):
     with pytest.raises(MlflowError, match="not that of MLflow's API"):
         list(client_of(stand).runs(["1"]))
     assert len(stand.requests) == 2
+
+
+def test_pages_without_end_and_without_runs_are_left_and_a_few_are_not(stand):
+    def answer(handler):
+        number = len(stand.requests)
+        stand.reply(handler, 200, page(*[RUN] * (number % 50 == 0), token=str(number) if number < stand.last else ""))
+
+    stand.answer, stand.last = answer, 200
+    assert len(list(client_of(stand).runs(["1"]))) == 4
+    stand.requests.clear()
+    stand.answer = lambda handler: stand.reply(handler, 200, page(token=str(len(stand.requests))))
+    with pytest.raises(MlflowError, match="not that of MLflow's API"):
+        list(client_of(stand).runs(["1"]))
+    assert len(stand.requests) < 200
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

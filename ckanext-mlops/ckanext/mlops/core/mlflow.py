@@ -60,6 +60,8 @@ T = TypeVar("T")
 
 _API = "/api/2.0/mlflow/"
 _MAX_PAGES = 100_000
+#: Pages in a row without anything on them; where an account may not see much, some are.
+_MAX_EMPTY = 100
 #: MLflow makes the next page while one is written; of pages as large as it allows there would often be one.
 _RUNS_PAGE = 500
 _SMALL_PAGE = 25
@@ -205,7 +207,7 @@ class MlflowClient:
     def _pages(
         self, method: str, path: str, arguments: dict[str, Any], key: str, parse: Callable[[Any], T]
     ) -> Iterator[T]:
-        token, seen = "", set()
+        token, seen, empty = "", set(), 0
         size: int = arguments["max_results"]
         for _ in range(_MAX_PAGES):
             page = {**arguments, "max_results": size, **({"page_token": token} if token else {})}
@@ -230,7 +232,8 @@ class MlflowClient:
             token = data.get("next_page_token") or ""
             if not token:
                 return
-            if not isinstance(token, str) or token in seen:
+            empty = 0 if items else empty + 1
+            if not isinstance(token, str) or token in seen or empty > _MAX_EMPTY:
                 raise self._nonsense()
             seen.add(token)
         raise MlflowError(f"MLflow server {self.server.name}: {path} has more than {_MAX_PAGES:,} pages.")
