@@ -17,6 +17,7 @@ def test_links_come_newest_first_and_in_pages(api, people, dataset, tracking):
     part = api("mlops_link_list", id="titanic", limit=1, offset=1)
     assert part["count"] == 3
     assert [link["id"] for link in part["results"]] == [made[1]]
+    assert api("mlops_link_list", id="titanic", limit=0) == {"count": 3, "results": []}
 
 
 def test_a_removed_link_is_gone_and_its_facts_stay_for_others(api, people, dataset, make_dataset, tracking, refused):

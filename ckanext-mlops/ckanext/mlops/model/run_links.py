@@ -48,8 +48,13 @@ def run_keys(where: sa.ColumnElement[bool], *, experiments: bool = True) -> list
     return [part.where(where, known) for part in parts]
 
 
-def of_runs(session: Session, keys: Collection[Key], package_id: str = "") -> dict[Key, list[Link]]:
-    """The links that tie each of the runs (server, run id), the run's own first; of one dataset or of all."""
+def of_runs(
+    session: Session, keys: Collection[Key], package_id: str = "", known: Iterable[Run] = ()
+) -> dict[Key, list[Link]]:
+    """The links that tie each of the runs (server, run id), the run's own first; of one dataset or of all.
+
+    :param known: all of the runs, where they were read already
+    """
     if not keys:
         return {}
     wanted = sa.tuple_(Run.server, Run.run_id).in_(list(keys))
@@ -65,7 +70,8 @@ def of_runs(session: Session, keys: Collection[Key], package_id: str = "") -> di
             sa.tuple_(LoggedModel.server, LoggedModel.run_id).in_(list(keys))
         )
     ).all()
-    experiments = session.execute(sa.select(Run.server, Run.run_id, Run.experiment_id).where(wanted)).all()
+    columns = sa.select(Run.server, Run.run_id, Run.experiment_id)
+    experiments = list(known) or session.execute(columns.where(wanted)).all()
     leads: dict[tuple[str, str, str], list[Key]] = {}
     for server, run_id in keys:
         leads.setdefault((server, "run", run_id), []).append((server, run_id))

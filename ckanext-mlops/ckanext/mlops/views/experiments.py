@@ -137,7 +137,7 @@ def _page(package: dict[str, Any]) -> dict[str, Any]:
 
 def _show(package: dict[str, Any], form: dict[str, str], errors: dict[str, Any]) -> str:
     versions = _versions(package["id"])
-    links = _links(package["id"])
+    links = _links(package)
     table, runs = _runs(package, versions if links["any"] else [])
     hints = tk.get_action("mlops_link_hint_list")({}, {"id": package["id"], "limit": HINTS_SHOWN})
     can_edit = tk.h.check_access("mlops_link_create", {"id": package["id"]})
@@ -169,19 +169,17 @@ def _show(package: dict[str, Any], form: dict[str, str], errors: dict[str, Any])
     )
 
 
-def _links(dataset_id: str) -> dict[str, Any]:
+def _links(package: dict[str, Any]) -> dict[str, Any]:
     """What people or fields said, and links to more than runs; the runs that were found are in the table."""
-    action, options = tk.get_action("mlops_link_list"), {"id": dataset_id, "limit": LINKS_SHOWN}
-    first = action({}, {**options, "limit": 1})
-    # What the dataset's fields declare comes first.
-    declared = [link for link in first["results"] if link["origin"] == "declared"]
-    asserted: dict[str, Any] = {"count": 0, "results": []}
-    if first["count"] > len(declared):
-        asserted = action({}, {**options, "origin": "asserted"})
+    action, options = tk.get_action("mlops_link_list"), {"id": package["id"], "limit": LINKS_SHOWN}
+    count = action({}, {**options, "limit": 0})["count"]
+    origins = ["declared"] if count and package.get("mlflow_server") and package.get("mlflow_experiment") else []
+    origins += ["asserted"] if count else []
+    found = [action({}, {**options, "origin": origin}) for origin in origins]
     return {
-        "count": len(declared) + asserted["count"],
-        "any": bool(first["count"]),
-        "results": [*declared, *asserted["results"]],
+        "count": sum(each["count"] for each in found),
+        "any": bool(count),
+        "results": [link for each in found for link in each["results"]],
     }
 
 

@@ -237,7 +237,7 @@ def mlops_link_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :type origin: string
     :param resource: only links that are about that resource, an id (optional)
     :type resource: string
-    :param limit: links in the answer (optional, default: ``100``, at most ``1000``)
+    :param limit: links in the answer (optional, default: ``100``, at most ``1000``; ``0`` for their count alone)
     :type limit: integer
     :param offset: links to skip (optional, default: ``0``)
     :type offset: integer

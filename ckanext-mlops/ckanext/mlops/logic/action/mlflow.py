@@ -179,7 +179,7 @@ def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     servers = Servers(names, facts.states(session, names), utc_now())
     experiments = facts.experiments(session, {(run.server, run.experiment_id) for run in page.runs})
     keys = [(run.server, run.run_id) for run in page.runs]
-    ties = run_links.of_runs(session, keys, package.id)
+    ties = run_links.of_runs(session, keys, package.id, page.runs)
     labels = version_labels(session, ties)
     made = model_versions_of_runs(session, keys)
     results = []

@@ -9,18 +9,21 @@ from ckan.logic.schema import validator_args
 from ckan.plugins import toolkit as tk
 from ckan.types import Schema, Validator, ValidatorFactory
 
-from ckanext.mlops.logic.schema.common import MAX_NOTE, MAX_PAGE, MAX_TARGET, at_most, page_of_dataset
+from ckanext.mlops.logic.schema.common import MAX_NOTE, MAX_PAGE, MAX_TARGET, at_most, between, page_of_dataset
 
 RELATIONS = ("produced", "trained_on", "evaluated_on", "used")
 LINK_KINDS = ("experiment", "run", "logged_model", "registered_model", "model_version")
 
 
 @validator_args
-def link_list(ignore_missing: Validator, unicode_safe: Validator, one_of: ValidatorFactory) -> Schema:
-    """A page of a dataset's links, of one kind, origin and resource or of all."""
+def link_list(
+    default: ValidatorFactory, ignore_missing: Validator, unicode_safe: Validator, one_of: ValidatorFactory
+) -> Schema:
+    """A page of a dataset's links, of one kind, origin and resource or of all; or their count alone."""
     origins = ("asserted", "inferred", "declared")
     return {
         **page_of_dataset(),
+        "limit": [default(100), between(0, MAX_PAGE)],
         "kind": [ignore_missing, one_of(list(LINK_KINDS))],
         "origin": [ignore_missing, one_of(list(origins))],
         "resource": [ignore_missing, unicode_safe],
