@@ -62,6 +62,18 @@ def harvest_jobs_run(next_action: Action, context: Context, data_dict: DataDict)
 
 
 @tk.chained_action
+def harvest_job_create(next_action: Action, context: Context, data_dict: DataDict) -> Any:
+    """Begin a job; an earlier one of the source that is done does not stand in its way until the clock looks."""
+    tk.check_access("harvest_job_create", context, data_dict)
+    source = HarvestSource.get(data_dict.get("source_id"))
+    if source is not None and source.type == DvcHarvester.NAME and watch.has_ended(model.Session(), str(source.id)):
+        tk.get_action("harvest_jobs_run")(
+            {"user": str(context.get("user") or ""), "ignore_auth": True}, {"source_id": str(source.id)}
+        )
+    return next_action(context, data_dict)
+
+
+@tk.chained_action
 def harvest_source_clear(next_action: Action, context: Context, data_dict: DataDict) -> Any:
     """Purge the datasets of a source, and with them what is known of their versions, lineage and links."""
     tk.check_access("harvest_source_clear", context, data_dict)
@@ -123,6 +135,7 @@ class DvcHarvester(HarvesterBase):
         """What `ckan harvester run` calls, with more care for what was interrupted; whole clearing and stopping."""
         return {
             "harvest_jobs_run": cast(Action, harvest_jobs_run),
+            "harvest_job_create": cast(Action, harvest_job_create),
             "harvest_source_clear": cast(Action, harvest_source_clear),
             "harvest_job_abort": cast(Action, harvest_job_abort),
         }

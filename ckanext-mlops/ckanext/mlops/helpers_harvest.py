@@ -7,12 +7,13 @@ from typing import Any
 
 from ckan import model
 from ckan.plugins import toolkit as tk
-from ckanext.harvest.model import HarvestSource
+from ckanext.harvest.model import HarvestJob, HarvestSource
 
 from ckanext.mlops.catalog import reasons
 from ckanext.mlops.catalog.plan import KINDS
-from ckanext.mlops.harvesting import source_form
+from ckanext.mlops.harvesting import reports, source_form
 from ckanext.mlops.logic.schema.harvest import HAPPENED
+from ckanext.mlops.model import plans
 
 
 def mlops_source_form(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,3 +67,15 @@ def mlops_plan_summary(plan: Mapping[str, Any]) -> str:
 def mlops_told(reason: str) -> str:
     """Why a harvest did something, in the reader's language."""
     return reasons.told(reason, tk._)
+
+
+def mlops_harvest_jobs(source_id: str) -> list[dict[str, Any]]:
+    """The newest jobs of a source: ``id``, ``created``, ``stage`` and ``plan`` of each."""
+    return reports.newest(model.Session(), source_id)
+
+
+def mlops_is_harvested(job_id: str) -> bool:
+    """Whether a job is on its way. (ckanext-harvest says so until somebody looks.)"""
+    session = model.Session()
+    job = session.get(HarvestJob, job_id)
+    return job is not None and reports.stage(session, job, plans.get(session, job_id)) in reports.ON_ITS_WAY

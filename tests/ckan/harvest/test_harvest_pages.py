@@ -135,6 +135,33 @@ def test_a_plan_waits_for_approval(repo: Any, source: Any, harvest: Any, browser
     helpers.call_action("harvest_jobs_run", {"user": "root"}, source_id=None)
 
 
+def test_a_source_says_what_comes_next(
+    repo: Any, source: Any, harvest: Any, page: Any, sign_in: Any, people: Any
+) -> None:
+    source(repo.path, approval=True)
+    assert "shows what a harvest would add" not in page("/harvest/titanic").body, "visitors cannot"
+    browser = sign_in(people.editor)
+    for address in ("/harvest/titanic", "/harvest/admin/titanic"):
+        assert "shows what a harvest would add" in browser.get(address, status=200).body
+    harvest()
+    body = browser.get("/harvest/admin/titanic", status=200).body
+    assert "Waits for approval: 3 stages, 4 outputs: 3 added" in body
+    assert "Look at the plan and decide" in body
+    harvest()
+    body = browser.get("/harvest/titanic/job", status=200).body
+    assert body.count("Waits for approval: 3 stages") == 1
+    assert body.count("/harvest/titanic/job/") == 2
+    assert "Job: " not in body, "people do not read ids"
+
+
+def test_a_draft_is_not_said_to_be_deleted(repo: Any, source: Any, harvest: Any, api: Any, people: Any) -> None:
+    source(repo.path)
+    job = harvest().job
+    helpers.call_action("package_patch", {"user": "root"}, id="titanic-train", state="draft")
+    check = api("mlops_harvest_report", people.editor, id=job)["check"]
+    assert check["missing"] == ["Titanic: train: a draft in the portal"]
+
+
 def test_a_button_takes_a_harvest_back(repo: Any, source: Any, harvest: Any, browser: Any, catalog: Any) -> None:
     source(repo.path)
     page = f"/harvest/titanic/job/{harvest().job}"

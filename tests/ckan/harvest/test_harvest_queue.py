@@ -8,7 +8,8 @@ import pytest
 from ckan import model
 from ckan.tests import helpers
 from ckanext.harvest import queue
-from ckanext.harvest.model import HarvestObject
+from ckanext.harvest.logic import HarvestJobExists
+from ckanext.harvest.model import HarvestJob, HarvestObject
 
 from ckanext.mlops import harvester
 from ckanext.mlops.harvester import DvcHarvester
@@ -45,6 +46,29 @@ def test_a_source_is_harvested_by_the_workers(repo: Any, source: Any, show: Any,
     assert job["stats"]["updated"] == 1
     assert len(job["gather_error_summary"]) == 0
     assert run(source_id)["stats"]["updated"] == 0
+
+
+def test_a_job_that_is_done_stands_in_nobodys_way(
+    repo: Any, source: Any, show: Any, consume: Any, api: Any, people: Any, jobs: Any
+) -> None:
+    """ckanext-harvest marks it as finished a minute or more later, when `ckan harvester run` looks."""
+    source(repo.path)
+    source_id = show("titanic")["id"]
+    first = helpers.call_action("harvest_job_create", {"user": "root"}, source_id=source_id, run=True)
+    consume("gather")
+    with pytest.raises(HarvestJobExists):
+        helpers.call_action("harvest_job_create", {"user": "root"}, source_id=source_id, run=True)
+    consume("fetch")
+    assert model.Session.get(HarvestJob, first["id"]).status == "Running"
+    api("mlops_harvest_revert", people.editor, id=first["id"])
+    assert jobs("Revert") == 1
+    assert api("mlops_harvest_report", people.editor, id=first["id"])["stage"] == "reverted"
+    second = helpers.call_action("harvest_job_create", {"user": "root"}, source_id=source_id, run=True)
+    assert second["id"] != first["id"]
+    assert model.Session.get(HarvestJob, first["id"], populate_existing=True).status == "Finished"
+    consume("gather")
+    consume("fetch")
+    assert api("mlops_harvest_report", people.editor, id=second["id"])["counts"]["added"] == 3
 
 
 def test_the_same_message_twice_writes_once(repo: Any, source: Any, show: Any, catalog: Any, consume: Any) -> None:

@@ -22,6 +22,7 @@ BUSY = (*batches.OPEN, "FETCH", "IMPORT")
 WHAT = (*KINDS, "failed", "waiting", "held")
 #: Stages of a job that can be taken back.
 OVER = ("done", "failed", "aborted", "not reverted")
+ON_ITS_WAY = ("waiting", "reading", "writing")
 MAX_MISSING = 20
 
 
@@ -38,16 +39,19 @@ def report(
     counts = _counts(session, job, row, states)
     entries, total = _datasets(session, job, what, limit, offset, fields=fields)
     facts = row.facts if row is not None else {}
+    at = stage(session, job, row, states)
     done, busy = sum(states.values()) - states.get(HELD, 0), sum(states.get(each, 0) for each in BUSY)
+    if at == "reverting":
+        done = busy = 0
     return {
         "job": job.id,
         "source": job.source_id,
         "created": _iso(job.created),
         "finished": _iso(job.finished),
-        "stage": stage(session, job, row, states),
+        "stage": at,
         "progress": {"done": done - busy, "total": done, "said": row.progress if row is not None else ""},
         "summary": facts.get("summary", ""),
-        "plan": {name: facts[name] for name in ("stages", "outputs", "counts")} if "stages" in facts else None,
+        "plan": _figures(row),
         "counts": counts,
         "datasets": entries,
         "count": total,
@@ -79,6 +83,35 @@ def stage(session: Session, job: HarvestJob, row: Plan | None, states: dict[str,
     return "failed" if row is not None and row.state == "failed" else "done"
 
 
+def newest(session: Session, source_id: str, limit: int = 50) -> list[dict[str, Any]]:
+    """The newest jobs of a source: ``id``, ``created``, ``stage`` and ``plan`` of each, as in :func:`report`."""
+    of_source = sa.select(HarvestJob).where(HarvestJob.source_id == source_id)
+    jobs = session.scalars(of_source.order_by(HarvestJob.created.desc()).limit(limit)).all()
+    rows = {row.id: row for row in session.scalars(sa.select(Plan).where(Plan.id.in_([job.id for job in jobs])))}
+    states: dict[str, dict[str, int]] = {}
+    counted = (
+        sa.select(HarvestObject.harvest_job_id, HarvestObject.state, sa.func.count())
+        .where(HarvestObject.harvest_job_id.in_([job.id for job in jobs]))
+        .group_by(HarvestObject.harvest_job_id, HarvestObject.state)
+    )
+    for job_id, state, count in session.execute(counted):
+        states.setdefault(job_id, {})[str(state)] = count
+    return [
+        {
+            "id": job_id,
+            "created": _iso(job.created),
+            "stage": stage(session, job, rows.get(job_id), states.get(job_id, {})),
+            "plan": _figures(rows.get(job_id)),
+        }
+        for job_id, job in ((str(job.id), job) for job in jobs)
+    ]
+
+
+def _figures(row: Plan | None) -> dict[str, Any] | None:
+    facts = row.facts if row is not None else {}
+    return {name: facts[name] for name in ("stages", "outputs", "counts")} if "stages" in facts else None
+
+
 def check(session: Session, job: HarvestJob, row: Plan | None) -> dict[str, Any] | None:
     """Whether the catalog has what the source has; None for a job that is not the source's newest one that read it."""
     stages = row.facts.get("stages") if row is not None else None
@@ -96,7 +129,8 @@ def check(session: Session, job: HarvestJob, row: Plan | None) -> dict[str, Any]
     )
     rows = session.execute(current).all()
     active = sum(each.state == "active" for each in rows)
-    deleted = [f"{each.title}: deleted in the portal" for each in rows if each.state != "active"]
+    said = {"deleted": "deleted in the portal", "draft": "a draft in the portal"}
+    deleted = [f"{each.title}: {said.get(each.state, each.state)}" for each in rows if each.state != "active"]
     missing = [f"{entry['title']}: {entry['error'] or entry['state']}" for entry in _unwritten(session, job)]
     return {
         "source": stages,

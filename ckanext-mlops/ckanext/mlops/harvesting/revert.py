@@ -49,10 +49,11 @@ def run(job_id: str, user: str, *, partly: bool = False, step: Step | None = Non
     """
     session = model.Session()
     job = session.get(HarvestJob, job_id, populate_existing=True)
-    if job is None or job.status != "Finished":
+    from ckanext.mlops.harvesting import gather, watch
+
+    if job is None or not watch.is_over(session, job_id):
         raise NotReverted("Only a harvest that is finished can be reverted.")
     source_id = str(job.source_id)
-    from ckanext.mlops.harvesting import gather
 
     with gather.locked(source_id, wait=0):
         ids = session.scalars(

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from ckan import model
 from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestSource
+from sqlalchemy.orm import Session
 
 from ckanext.mlops.harvesting import batches, gather
 
@@ -78,6 +79,24 @@ def take_back() -> None:
             _imports(str(job.id), before)
         elif (job.gather_started or job.created) < before:
             _gather(str(job.id), str(job.source_id))
+
+
+_LEFT = sa.exists().where(
+    HarvestObject.harvest_job_id == HarvestJob.id, HarvestObject.state.not_in(("COMPLETE", "ERROR"))
+)
+_DONE = sa.and_(HarvestJob.status == "Running", HarvestJob.gather_finished.is_not(None), ~_LEFT)
+
+
+def has_ended(session: Session, source_id: str) -> bool:
+    """Whether the source has a job that is done, though `ckan harvester run` has not looked yet."""
+    ended = sa.select(HarvestJob.id).where(HarvestJob.source_id == source_id, _DONE)
+    return session.scalar(ended.limit(1)) is not None
+
+
+def is_over(session: Session, job_id: str) -> bool:
+    """Whether nothing of a job is left to do, be it marked or not."""
+    over = sa.select(HarvestJob.id).where(HarvestJob.id == job_id, sa.or_(HarvestJob.status == "Finished", _DONE))
+    return session.scalar(over) is not None
 
 
 def _gather(job_id: str, source_id: str) -> None:
