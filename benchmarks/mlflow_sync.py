@@ -19,7 +19,8 @@ unchanged      seconds of ``again`` / of ``full``. It asks MLflow seven times ho
                falls as runs are added; how much of it is MLflow's is printed
 memory_growth  largest memory of the process after a sync of 100,000 runs / after one of 10,000. A stand-in serves them,
                which makes each page when it is asked for: filling MLflow with them would take an hour.
-tab            first page of the Experiments tab with 1,000 linked runs / of a dataset without links (medians of 20)
+tab            first page of the Experiments tab with 1,000 linked runs / of a dataset without links (medians of 20
+               after two others: columns and best run are remembered as long as no run changes)
 """
 
 from __future__ import annotations
