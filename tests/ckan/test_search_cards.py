@@ -7,6 +7,7 @@ import re
 import pytest
 import sqlalchemy as sa
 from ckan import model
+from ckan.lib import search
 from ckan.tests import helpers
 
 from ckanext.mlops.model import versions
@@ -42,6 +43,22 @@ def test_a_result_tells_at_a_glance(raw, make_dataset, page):
     assert "3 files, 2 KiB 2 versions, newest" in shown
     assert "used by 2 datasets" in shown, "a number may count what the reader cannot see"
     assert "secret" not in body
+
+
+def test_a_search_by_a_number_shows_it_best_first(make_dataset, page):
+    for name, number in (("good", 0.8125), ("better", 0.9)):
+        package = make_dataset(name=name, dvc_repository="https://example.org/o/titanic.git")
+        metrics = [{"file": "m.json", "state": "in-git", "values": {"eval": {"f1-score": number}}}]
+        params = [{"file": "params.yaml", "key": "train.depth", "value": 4}]
+        row = {"id": name, "digest": "x", "commit": "c" * 40, "current": True}
+        versions.store(model.Session(), package["id"], [row | {"facts": {"metrics": metrics, "params": params}}])
+        model.Session.commit()
+        search.rebuild(package["id"])
+    body = page("/dataset/?q=f1-score:%3E0.5+train.depth:%3C9", status=200).body
+    assert "f1-score 0.8125 train.depth 4" in text_of(body, "good")
+    assert "f1-score 0.9 train.depth 4" in text_of(body, "better")
+    assert body.index('href="/dataset/better"') < body.index('href="/dataset/good"')
+    assert "0.8125" not in page("/dataset/?q=train", status=200).body
 
 
 def test_a_dataset_with_nothing_of_ours_has_no_card(make_dataset, page):

@@ -26,7 +26,7 @@ from ckanext.mlops.model import versions
 from ckanext.mlops.search import freshness
 from ckanext.mlops.search.cards import Card, cards
 from ckanext.mlops.search.document import COMMITTED, SHORT_HASH
-from ckanext.mlops.search.query import sort_options
+from ckanext.mlops.search.query import compared, sort_options
 from ckanext.mlops.tracking import servers as mlflow_servers
 from ckanext.mlops.transfers import getting
 
@@ -228,9 +228,10 @@ def mlops_section_fields(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, 
 
 
 def mlops_prepare_cards(packages: Sequence[Mapping[str, Any]]) -> None:
-    """Look up at once what :func:`mlops_card` tells of each dataset of a page."""
+    """Look up at once what :func:`mlops_card` tells of each dataset of a page, with the numbers searched for."""
     prepared: dict[str, Card] = tk.g.setdefault("mlops_cards", {})
-    prepared |= cards(_context(), [each for each in packages if each.get("id") and each["id"] not in prepared])
+    numbers = compared(request.args.get("q", ""))
+    prepared |= cards(_context(), [each for each in packages if each.get("id") and each["id"] not in prepared], numbers)
 
 
 def mlops_card(package: Mapping[str, Any]) -> Markup:

@@ -6,7 +6,7 @@ Two more for each step that any of them goes on from under another address.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,6 +18,7 @@ from ckanext.mlops.core import naming
 from ckanext.mlops.logic.versions import before
 from ckanext.mlops.model.tables import Edge, Link, Version
 from ckanext.mlops.model.transfers import Content
+from ckanext.mlops.search.facts import numbers_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Card:
     :param newest: when its newest version was committed, naive UTC
     :param used_by: datasets that were made from it, those that the reader may not see included: a number, no names
     :param runs: MLflow runs that are linked to it
+    :param numbers: metrics and params of the current version that were asked for, by the name that was asked for
     """
 
     repository: str = ""
@@ -45,10 +47,14 @@ class Card:
     used_by: int = 0
     runs: int = 0
     retired: bool = False
+    numbers: tuple[tuple[str, float], ...] = ()
 
 
-def cards(context: Context, packages: Iterable[Mapping[str, Any]]) -> dict[str, Card]:
-    """Package id → card, for package dicts that the user of ``context`` may see."""
+def cards(context: Context, packages: Iterable[Mapping[str, Any]], numbers: Sequence[str] = ()) -> dict[str, Card]:
+    """Package id → card, for package dicts that the user of ``context`` may see.
+
+    :param numbers: names of metrics and params whose values are told, too
+    """
     found = {str(package["id"]): package for package in packages}
     if not found:
         return {}
@@ -64,7 +70,11 @@ def cards(context: Context, packages: Iterable[Mapping[str, Any]]) -> dict[str, 
     given = {"ids": sorted(found)}
     for name, rows in (("chain", chains), ("file", files)):
         given |= {f"{name}_{number}": [row[number] for row in rows] for number in range(len(_GIVEN[name]))}
-    return {row.value: _card(found[row.value], row) for row in context["session"]().execute(_statement(), given)}
+    session = context["session"]()
+    told = numbers_of(session, list(found), numbers) if numbers else {}
+    return {
+        row.value: _card(found[row.value], row, told.get(row.value, {})) for row in session.execute(_statement(), given)
+    }
 
 
 #: What the statement is given beside the ids: columns of rows.
@@ -117,7 +127,7 @@ def _parameter(name: str) -> sa.BindParameter[Any]:
     return sa.bindparam(name, type_=sa.ARRAY(sa.UnicodeText))
 
 
-def _card(package: Mapping[str, Any], known: sa.Row[Any]) -> Card:
+def _card(package: Mapping[str, Any], known: sa.Row[Any], numbers: Mapping[str, float]) -> Card:
     resources = [each for each in package.get("resources") or () if isinstance(each, dict)]
     sizes = [each["size"] for each in resources if isinstance(each.get("size"), int)]
     address = str(package.get("dvc_repository") or "")
@@ -133,4 +143,5 @@ def _card(package: Mapping[str, Any], known: sa.Row[Any]) -> Card:
         used_by=known.used_by,
         runs=known.runs,
         retired=bool(package.get("dvc_retired")),
+        numbers=tuple(numbers.items()),
     )

@@ -17,6 +17,7 @@ from ckanext.mlops.model import run_links
 from ckanext.mlops.model.lineage import texts
 from ckanext.mlops.model.tables import Experiment, Link, RegisteredModel, Version
 from ckanext.mlops.model.transfers import Content
+from ckanext.mlops.search import numbers
 
 MAX_VERSIONS = 1000
 MAX_NUMBERS = 100
@@ -70,6 +71,22 @@ def facts(session: Session, package_id: str) -> Facts:
     """A few statements, or none inside of :func:`read_ahead`; bounded by :data:`MAX_VERSIONS` versions."""
     known = _AHEAD.get().get(package_id)
     return known if known is not None else _read(session, [package_id])[package_id]
+
+
+def numbers_of(session: Session, package_ids: Collection[str], names: Collection[str]) -> dict[str, dict[str, float]]:
+    """Package id → the metrics and params of its current version that the search means by these names."""
+    rows = session.execute(
+        sa.select(Version.package_id, Version.facts).where(
+            Version.package_id == sa.any_(texts(package_ids)), Version.current
+        )
+    )
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        known = Facts()
+        _current(known, row.facts)
+        by_field = {numbers.field(name): value for name, value in known.numbers.items()}
+        found[row.package_id] = {name: by_field[key] for name in names if (key := numbers.field(name)) in by_field}
+    return found
 
 
 def _read(session: Session, package_ids: Collection[str]) -> dict[str, Facts]:
@@ -155,19 +172,19 @@ def _of_models(session: Session, found: Mapping[str, Facts]) -> None:
 
 
 def _current(result: Facts, stage: dict[str, Any]) -> None:
-    numbers: dict[str, float] = {}
+    known: dict[str, float] = {}
     metrics = [item for metric in stage.get("metrics", ()) for item in flatten(metric.get("values") or {}) if item[0]]
     params = [(str(param.get("key")), param.get("value")) for param in stage.get("params", ())]
     for name, value in [*metrics, *params]:
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and len(numbers) < MAX_NUMBERS:
-            numbers.setdefault(name, float(value))
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and len(known) < MAX_NUMBERS:
+            known.setdefault(name, float(value))
     result.metrics = list(dict.fromkeys(name for name, _ in metrics))[:MAX_PARAMS]
     result.param_names = list(dict.fromkeys(name for name, _ in params))[:MAX_PARAMS]
     lasts: dict[str, set[float]] = {}
-    for name, value in numbers.items():
+    for name, value in known.items():
         lasts.setdefault(name.rsplit(".", 1)[-1], set()).add(value)
-    result.numbers = numbers | {
-        name: next(iter(values)) for name, values in lasts.items() if len(values) == 1 and name not in numbers
+    result.numbers = known | {
+        name: next(iter(values)) for name, values in lasts.items() if len(values) == 1 and name not in known
     }
     for name, value in params[:MAX_PARAMS]:
         text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -17,10 +17,15 @@ MAX_SORTS = 3
 MAX_HEADS = 20
 
 
+def compared(query: str) -> tuple[str, ...]:
+    """The first metrics and params that a query compares."""
+    return parse(query).numbers[:MAX_SORTS]
+
+
 def sort_options(query: str) -> list[tuple[str, str]]:
     """Orders that a query which compares metrics may have beside CKAN's: label and Solr's ``sort``."""
     options = []
-    for name in parse(query).numbers[:MAX_SORTS]:
+    for name in compared(query):
         options.append((tk._("{name}: highest first").format(name=name), f"{field(name)} desc"))
         options.append((tk._("{name}: lowest first").format(name=name), f"{field(name)} asc"))
     return options
