@@ -8,6 +8,8 @@ from typing import Any
 import pysolr
 import pytest
 from bs4 import BeautifulSoup
+from ckan.common import config
+from ckan.plugins import toolkit as tk
 
 WHOLE_ROW = "SELECT package.id AS package_id"
 #: What a page of a dataset needs beside its actions: by id, then by name, for it and for its permission; the sidebar.
@@ -77,6 +79,22 @@ def test_what_is_kept_of_notes_is_that_of_their_text(
     assert "New words" in body
     assert "Old words" not in body
     assert "words <script>" not in body
+
+
+@pytest.mark.parametrize("root", ["", "/data/{{LANG}}"])
+def test_the_addresses_of_languages_are_those_of_ckan(
+    dataset: dict[str, Any], page: Any, app: Any, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    if root:
+        monkeypatch.setitem(config, "ckan.root_path", root)
+    body = page("/de/dataset/?q=a+%26b", status=200).body
+    options = BeautifulSoup(body, "html.parser").select("#field-lang-select option")
+    with app.flask_app.test_request_context("/dataset/?q=a+%26b"):
+        known = [each.short_name for each in tk.h.get_available_locales()]
+        expected = [tk.h.url_for("/dataset/?q=a+%26b", locale=each) for each in known]
+    assert len(known) > 50
+    assert [each["value"] for each in options] == expected
+    assert [each["lang"] for each in options if each.has_attr("selected")] == ["de"]
 
 
 def test_words_are_those_of_the_readers_language(dataset: dict[str, Any], page: Any) -> None:

@@ -314,6 +314,21 @@ def mlops_constant(template: str, **values: str) -> Markup:
     return _constants[key]
 
 
+def mlops_languages() -> list[tuple[Any, str]]:
+    """The languages of the portal, each with the address of this page in it."""
+    here = tk.h.current_url()
+    return [(locale, f"{prefix}{here}") for locale, prefix in _languages(tk.config.get("ckan.root_path") or "")]
+
+
+@lru_cache(maxsize=2)
+def _languages(_root_path: str) -> list[tuple[Any, str]]:
+    """What stands before a page's path in each language."""
+    return [
+        (locale, str(tk.h.url_for("/-", locale=locale.short_name)).removesuffix("/-"))
+        for locale in tk.h.get_available_locales()
+    ]
+
+
 def mlops_overview() -> dict[str, Any]:
     """What the home page shows of the catalog; asked for once a page."""
     if "mlops_overview" not in tk.g:

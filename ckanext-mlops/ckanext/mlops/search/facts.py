@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -75,17 +75,16 @@ def facts(session: Session, package_id: str) -> Facts:
 
 def numbers_of(session: Session, package_ids: Collection[str], names: Collection[str]) -> dict[str, dict[str, float]]:
     """Package id → the metrics and params of its current version that the search means by these names."""
-    rows = session.execute(
-        sa.select(Version.package_id, Version.facts).where(
-            Version.package_id == sa.any_(texts(package_ids)), Version.current
-        )
-    )
+    wanted = {numbers.field(name): name for name in names}
+    columns = (Version.facts[name].label(name) for name in ("metrics", "params"))
+    mine = sa.and_(Version.package_id == sa.any_(texts(package_ids)), Version.current)
+    rows = session.execute(sa.select(Version.package_id, *columns).where(mine))
     found: dict[str, dict[str, float]] = {}
     for row in rows:
-        known = Facts()
-        _current(known, row.facts)
-        by_field = {numbers.field(name): value for name, value in known.numbers.items()}
-        found[row.package_id] = {name: by_field[key] for name in names if (key := numbers.field(name)) in by_field}
+        metrics, params = _values(row.metrics, row.params)
+        known = _numbers([*metrics, *params])
+        values = {wanted[key]: value for name, value in known.items() if (key := numbers.field(name)) in wanted}
+        found[row.package_id] = {name: values[name] for name in names if name in values}
     return found
 
 
@@ -172,23 +171,35 @@ def _of_models(session: Session, found: Mapping[str, Facts]) -> None:
 
 
 def _current(result: Facts, stage: dict[str, Any]) -> None:
-    known: dict[str, float] = {}
-    metrics = [item for metric in stage.get("metrics", ()) for item in flatten(metric.get("values") or {}) if item[0]]
-    params = [(str(param.get("key")), param.get("value")) for param in stage.get("params", ())]
-    for name, value in [*metrics, *params]:
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and len(known) < MAX_NUMBERS:
-            known.setdefault(name, float(value))
+    metrics, params = _values(stage.get("metrics"), stage.get("params"))
     result.metrics = list(dict.fromkeys(name for name, _ in metrics))[:MAX_PARAMS]
     result.param_names = list(dict.fromkeys(name for name, _ in params))[:MAX_PARAMS]
-    lasts: dict[str, set[float]] = {}
-    for name, value in known.items():
-        lasts.setdefault(name.rsplit(".", 1)[-1], set()).add(value)
-    result.numbers = known | {
-        name: next(iter(values)) for name, values in lasts.items() if len(values) == 1 and name not in known
-    }
+    result.numbers = _numbers([*metrics, *params])
     for name, value in params[:MAX_PARAMS]:
         text = str(value).lower() if isinstance(value, bool) else str(value)
         result.params += {f"{name}={text}"[:_MAX_VALUE], f"{name.rsplit('.', 1)[-1]}={text}"[:_MAX_VALUE]}
     result.labels = sorted(
         {str(label) for out in stage.get("outs", ()) for label in (*out.get("labels", ()), out.get("type")) if label}
     )
+
+
+def _values(metrics: Any, params: Any) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
+    """Metrics and params of a stage's facts by name."""
+    return (
+        [item for metric in metrics or () for item in flatten(metric.get("values") or {}) if item[0]],
+        [(str(param.get("key")), param.get("value")) for param in params or ()],
+    )
+
+
+def _numbers(values: Iterable[tuple[str, Any]]) -> dict[str, float]:
+    """Those that are numbers, by full name, and by last part where that is unique."""
+    known: dict[str, float] = {}
+    for name, value in values:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and len(known) < MAX_NUMBERS:
+            known.setdefault(name, float(value))
+    lasts: dict[str, set[float]] = {}
+    for name, value in known.items():
+        lasts.setdefault(name.rsplit(".", 1)[-1], set()).add(value)
+    return known | {
+        name: next(iter(values)) for name, values in lasts.items() if len(values) == 1 and name not in known
+    }
