@@ -32,6 +32,7 @@ from sqlalchemy.orm import close_all_sessions
 from werkzeug.serving import make_server
 
 from ckanext.mlops.client import Portal
+from ckanext.mlops.core import naming
 
 HERE = Path(__file__).parent
 PASSWORD = "correct-horse-battery"
@@ -292,6 +293,16 @@ def make_dataset(people: People) -> Callable[..., dict[str, Any]]:
         values.setdefault("owner_org", people.organization["id"])
         values.setdefault("type", "dataset")
         return helpers.call_action("package_create", {"user": "editor", "ignore_auth": False}, **values)
+
+    return make
+
+
+@pytest.fixture
+def version_id() -> Callable[[dict[str, Any], str], str]:
+    """Id of a version that the portal itself read for a dataset, as for one that a person registered."""
+
+    def make(package: dict[str, Any], digest: str) -> str:
+        return naming.version_id(naming.registered_guid(package["id"], package["dvc_repository"]), digest)
 
     return make
 

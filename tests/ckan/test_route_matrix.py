@@ -111,9 +111,10 @@ class World:
             resources=[{"name": "x", "dvc_path": "x.csv", "url": ""}],
         )
         outs = [{"path": "x.csv", "hash": digest, "storage": key}]
-        self.versions = [str(uuid.uuid4()), str(uuid.uuid4())]
+        guid = naming.registered_guid(self.package["id"], REPOSITORY)
+        self.versions = [naming.version_id(guid, digest) for digest in "01"]
         rows = [
-            {"id": each, "digest": each, "commit": "c" * 40, "facts": {"outs": outs, "address": "train"},
+            {"id": each, "digest": str(number), "commit": "c" * 40, "facts": {"outs": outs, "address": "train"},
              "current": number == 1, "position": number}
             for number, each in enumerate(self.versions)
         ]  # fmt: skip

@@ -138,6 +138,18 @@ def test_a_credential_goes_to_its_hosts_only(source: Any, harvest: Any, monkeypa
     assert "s3cr3t" not in problem
 
 
+def test_a_credential_is_used_for_its_organizations_only(source: Any, harvest: Any, monkeypatch: Any) -> None:
+    monkeypatch.setitem(ckan_settings, "ckanext.mlops.credential.lab.token", "s3cr3t-token")
+    monkeypatch.setitem(ckan_settings, "ckanext.mlops.credential.lab.hosts", "git.invalid")
+    monkeypatch.setitem(ckan_settings, "ckanext.mlops.credential.lab.organizations", "elsewhere others")
+    source("https://git.invalid/o/r.git", credential="lab")
+    [problem] = harvest().problems
+    assert "is for other organizations" in problem
+    monkeypatch.setitem(ckan_settings, "ckanext.mlops.credential.lab.organizations", "others lab")
+    [problem] = harvest().problems
+    assert "does not resolve" in problem
+
+
 def test_private_datasets_and_groups(repo: Any, source: Any, harvest: Any, show: Any) -> None:
     source(repo.path, private_datasets=True, groups_added=["survival"])
     [problem] = harvest().problems

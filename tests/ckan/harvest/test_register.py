@@ -213,3 +213,17 @@ def test_a_form_with_errors_keeps_what_was_typed(repo: Any, read: Any, browser: 
     assert 'value="Mine"' in body
     assert "model.pkl" in body
     assert not helpers.call_action("package_search", q="Mine")["count"]
+
+
+def test_a_credential_is_used_for_who_may_create_datasets_of_its_organizations(
+    read: Any, people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"token": "s3cr3t-token", "hosts": "git.invalid", "organizations": "lab"}
+    for option, value in options.items():
+        monkeypatch.setitem(config, f"ckanext.mlops.credential.hub.{option}", value)
+    said = {
+        person.name: read("https://git.invalid/o/r", person=person, credential="hub")["progress"]
+        for person in (people.outsider, people.editor)
+    }
+    assert "is for other organizations" in said["outsider"]
+    assert "does not resolve" in said["editor"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import threading
-import uuid
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -41,7 +40,7 @@ def objects():
 
 
 @pytest.fixture
-def dataset(make_dataset, objects):
+def dataset(make_dataset, objects, version_id):
     """A dataset with two versions; ``storage`` of the outputs begins with ``base``."""
 
     def make(base="", **values):
@@ -61,7 +60,8 @@ def dataset(make_dataset, objects):
 
         def row(commit, position, refs, outs):
             return {
-                "id": str(uuid.uuid4()), "digest": commit, "commit": commit * 40, "author": "Ada", "position": position,
+                "id": version_id(package, commit), "digest": commit, "commit": commit * 40, "author": "Ada",
+                "position": position,
                 "refs": [{"name": name, "kind": "tag", "commit": commit * 40} for name in refs],
                 "current": position == 2, "facts": {"address": "prepare", "outs": outs},
             }  # fmt: skip
@@ -243,13 +243,13 @@ def test_a_storage_is_for_the_repositories_that_it_names(folder_storage, s3_stor
 @pytest.mark.parametrize(
     "storage", ["../secret.txt", "files/md5/../../../secret.txt", "/etc/passwd", "s3://bucket/projectile/x"]
 )
-def test_no_repository_reaches_beyond_its_storage(folder_storage, s3_storage, make_dataset, page, storage):
+def test_no_repository_reaches_beyond_its_storage(folder_storage, s3_storage, make_dataset, version_id, page, storage):
     (folder_storage.parent / "secret.txt").write_text("secret")
     package = make_dataset(
         name="titanic", dvc_repository=REPOSITORY, resources=[{"name": "x", "dvc_path": "x", "url": ""}]
     )
     out = {"path": "x", "hash": "a" * 32, "storage": storage, "remote": "store"}
-    row = {"id": "v", "digest": "d", "commit": "c" * 40, "current": True, "facts": {"outs": [out]}}
+    row = {"id": version_id(package, "d"), "digest": "d", "commit": "c" * 40, "current": True, "facts": {"outs": [out]}}
     versions.store(model.Session(), package["id"], [row])
     model.Session.commit()
     answer = page(address(package))
@@ -287,11 +287,12 @@ def test_downloads_are_written_down(folder_storage, dataset, people, page, api, 
         api("mlops_audit_list", people.member, id="titanic")
 
 
-def test_what_git_lfs_keeps_is_named_with_the_command_that_gives_it(make_dataset, app):
+def test_what_git_lfs_keeps_is_named_with_the_command_that_gives_it(make_dataset, version_id, app):
     package = make_dataset(name="titanic", dvc_repository=REPOSITORY)
     out = {"path": "data/a b.bin", "hash": "c" * 64, "algorithm": "sha256", "size": 100}
     facts = {"address": "data", "kind": "lfs", "outs": [out]}
-    row = {"id": str(uuid.uuid4()), "digest": "a", "commit": "a" * 40, "current": True, "position": 1, "facts": facts}
+    row = {"id": version_id(package, "a"), "digest": "a", "commit": "a" * 40, "current": True, "position": 1,
+           "facts": facts}  # fmt: skip
     versions.store(model.Session(), package["id"], [row])
     model.Session.commit()
     answer = app.get(f"/dataset/titanic/versions/{row['id']}/download?path=data/a+b.bin", status=404)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import Any
 
 import pytest
@@ -29,11 +28,11 @@ def put(folder: Any, data: bytes, suffix: str = "") -> tuple[str, str]:
 class World:
     """Two versions of a folder and a file."""
 
-    def __init__(self, make_dataset: Any, folder: Any, monkeypatch: Any) -> None:
+    def __init__(self, make_dataset: Any, folder: Any, monkeypatch: Any, version_id: Any) -> None:
         monkeypatch.setitem(config, "ckanext.mlops.storage.x.url", str(folder))
         monkeypatch.setitem(config, "ckanext.mlops.storage.x.repositories", "git.example/o/*")
         self.package = make_dataset(name="titanic", dvc_repository="https://git.example/o/titanic", dvc_stage="train")
-        self.ids = [str(uuid.uuid4()), str(uuid.uuid4())]
+        self.ids = [version_id(self.package, digest) for digest in ("0", "1")]
         rows = []
         for number, (id_, files) in enumerate(zip(self.ids, (FIRST, SECOND), strict=True)):
             listed = [{"md5": put(folder, data)[0], "relpath": path} for path, data in files.items()]
@@ -44,7 +43,13 @@ class World:
                 {"path": "notes.txt", "hash": "a" * 32, "size": 100},
             ]  # fmt: skip
             rows.append(
-                {"id": id_, "digest": id_, "commit": f"{number}" * 40, "facts": {"outs": outs}, "position": number}
+                {
+                    "id": id_,
+                    "digest": str(number),
+                    "commit": f"{number}" * 40,
+                    "facts": {"outs": outs},
+                    "position": number,
+                }
             )
         versions.store(model.Session(), self.package["id"], rows)
         model.Session.commit()
@@ -55,8 +60,8 @@ class World:
 
 
 @pytest.fixture
-def world(people: Any, make_dataset: Any, tmp_path: Any, monkeypatch: Any) -> World:
-    return World(make_dataset, tmp_path, monkeypatch)
+def world(people: Any, make_dataset: Any, tmp_path: Any, monkeypatch: Any, version_id: Any) -> World:
+    return World(make_dataset, tmp_path, monkeypatch, version_id)
 
 
 def test_files_of_folders_are_compared(world: World, api: Any) -> None:

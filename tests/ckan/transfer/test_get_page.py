@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import html
+import io
 import re
 import subprocess
-import uuid
 
 import pytest
 from ckan import model
 from ckan.common import config
+from ckan.tests import helpers
+from werkzeug.datastructures import FileStorage
 
 from ckanext.mlops.client.hashing import Md5
 from ckanext.mlops.model import versions
@@ -19,7 +21,7 @@ HOSTILE = "data/it's $(touch pwned) <b>.csv"
 
 
 @pytest.fixture
-def dataset(make_dataset, tmp_path, monkeypatch):
+def dataset(make_dataset, tmp_path, monkeypatch, version_id):
     def make(path="data/train.csv", **values):
         digest = Md5(DATA).hexdigest()
         key = f"files/md5/{digest[:2]}/{digest[2:]}"
@@ -36,8 +38,8 @@ def dataset(make_dataset, tmp_path, monkeypatch):
         out = {"path": path, "hash": digest, "algorithm": "md5", "size": len(DATA), "storage": key, "remote": "store"}
         facts = {"address": "dvc.yaml:prepare", "file": "dvc.yaml", "command": "python p.py", "outs": [out]}
         rows = [
-            {"id": str(uuid.uuid4()), "digest": str(number), "commit": commit * 40, "current": number == 2,
-             "position": number, "facts": facts}
+            {"id": version_id(package, str(number)), "digest": str(number), "commit": commit * 40,
+             "current": number == 2, "position": number, "facts": facts}
             for number, commit in enumerate("ab", start=1)
         ]  # fmt: skip
         versions.store(model.Session(), package["id"], rows)
@@ -155,3 +157,30 @@ def test_a_private_dataset_is_asked_for_and_shared(dataset, people, api, refused
     api("mlops_access_decide", people.editor, id=request["id"], grant=False)
     with pytest.raises(refused):
         api("package_show", people.outsider, id="titanic")
+
+
+def test_what_was_granted_is_taken_back_while_the_dataset_is_public(dataset, people, api, refused, monkeypatch):
+    dataset(private=True)
+    monkeypatch.setitem(config, "ckan.auth.allow_dataset_collaborators", True)
+    request = api("mlops_access_ask", people.outsider, id="titanic")
+    api("mlops_access_decide", people.editor, id=request["id"], grant=True)
+    api("package_patch", people.editor, id="titanic", private=False)
+    api("mlops_access_decide", people.editor, id=request["id"], grant=False)
+    api("package_patch", people.editor, id="titanic", private=True)
+    with pytest.raises(refused):
+        api("package_show", people.outsider, id="titanic")
+
+
+def test_uploaded_files_are_given_on_request_as_well(make_dataset, people, api, app):
+    package = make_dataset(name="survey", data_access="on_request")
+    upload = {"upload": FileStorage(io.BytesIO(DATA), "a.csv"), "name": "a.csv"}
+    context = {"user": "editor", "ignore_auth": False}
+    resource = helpers.call_action("resource_create", context, package_id=package["id"], **upload)
+    for address in ("download", "download/a.csv"):
+        address = f"/dataset/survey/resource/{resource['id']}/{address}"
+        assert app.get(address, headers=people.member.headers).data == DATA
+        for person in (people.outsider, people.anonymous):
+            assert app.get(address, headers=person.headers, follow_redirects=False).status_code == 403
+    request = api("mlops_access_ask", people.outsider, id="survey")
+    api("mlops_access_decide", people.editor, id=request["id"], grant=True)
+    assert app.get(address, headers=people.outsider.headers).data == DATA

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import uuid
 
 import pytest
 from ckan import model
@@ -17,7 +16,7 @@ OLD, NEW = b"Age,Cabin\n1,a\n2,\n", b"Age,Fare,Sex\n1.5,7,m\n,8,f\n3.5,9,f\n"
 
 
 @pytest.fixture
-def dataset(make_dataset, tmp_path, monkeypatch):
+def dataset(make_dataset, tmp_path, monkeypatch, version_id):
     def key(data):
         digest = Md5(data).hexdigest()
         return digest, f"files/md5/{digest[:2]}/{digest[2:]}"
@@ -39,7 +38,8 @@ def dataset(make_dataset, tmp_path, monkeypatch):
     )
     states = [[out("train.csv", OLD), out("model.pkl", b"never pushed")], [out("train.csv", NEW)]]
     rows = [
-        {"id": str(uuid.uuid4()), "digest": str(number), "commit": "ab"[number] * 40, "current": number == 1,
+        {"id": version_id(package, str(number)), "digest": str(number), "commit": "ab"[number] * 40,
+         "current": number == 1,
          "position": number, "facts": {"outs": outs}, "refs": [{"name": f"v{number}", "kind": "tag", "commit": "c"}]}
         for number, outs in enumerate(states)
     ]  # fmt: skip

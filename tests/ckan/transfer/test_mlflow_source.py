@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def md5(data: bytes) -> str:
 
 
 @pytest.fixture
-def dataset(make_dataset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def dataset(make_dataset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version_id: Any) -> dict[str, Any]:
     """A private dataset of a file and a folder in two versions."""
     monkeypatch.setitem(config, "ckanext.mlops.storage.x.url", str(tmp_path / "remote"))
     monkeypatch.setitem(config, "ckanext.mlops.storage.x.repositories", "*")
@@ -49,7 +48,8 @@ def dataset(make_dataset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         name="titanic", private=True, dvc_repository="https://git.example/lab/titanic", dvc_stage="prepare"
     )
     rows = [
-        {"id": str(uuid.uuid4()), "digest": str(number), "commit": "ab"[number] * 40, "current": number == 1,
+        {"id": version_id(package, str(number)), "digest": str(number), "commit": "ab"[number] * 40,
+         "current": number == 1,
          "position": number, "refs": [{"name": f"v{number}", "kind": "tag", "commit": "ab"[number] * 40}],
          "facts": {"address": "prepare", "outs": [out("data/train.csv", data), folder]}}
         for number, data in enumerate((OLD, NEW))

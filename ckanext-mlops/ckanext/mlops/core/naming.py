@@ -73,6 +73,11 @@ def version_id(guid: str, digest: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"version:{guid}@{digest}"))
 
 
+def registered_guid(package_id: str, repository_url: str) -> str:
+    """What a dataset that a person registered, and read from a repository, has in the place of a harvest guid."""
+    return f"registered:{package_id}:{repository_key(repository_url)}"
+
+
 def slug(text: str, limit: int = 100) -> str:
     """``text`` as a CKAN name: lower-case ASCII letters, digits, ``-``, ``_``; 2 to ``limit`` characters."""
     plain = text if text.isascii() else unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()

@@ -9,7 +9,7 @@ import contextlib
 import datetime
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -114,13 +114,16 @@ def configuration(text: str | None) -> SourceConfig:
     return source_config.parse(text, credentials=repositories.credential_names())
 
 
-def fetch(url: str, config: SourceConfig, progress: Progress = log.info) -> Mirror:
+def fetch(
+    url: str, config: SourceConfig, progress: Progress = log.info, organizations: Collection[str] | None = None
+) -> Mirror:
     """Bring the mirror of ``url`` up to date; when no ref moved, nothing is fetched.
 
+    :param organizations: on whose behalf, as :func:`repositories.credential` takes them
     :raises RepositoryError: it cannot be reached, or must not be
     """
     policy = repositories.policy(experiments=config.experiments)
-    credential = repositories.credential(config.credential, url)
+    credential = repositories.credential(config.credential, url, organizations)
     progress(f"{shown(url)}: fetching")
     return update_mirror(url, repositories.mirrors(), policy=policy, credential=credential)
 
@@ -186,7 +189,8 @@ def prepare(
     :param source_id: None for a repository that is no source: everything in it is new
     :raises RepositoryError: the repository as a whole cannot be read
     """
-    mirror = None if config.push else fetch(url, config, progress)
+    organizations = None if source_id is None else _names(owner_org)
+    mirror = None if config.push else fetch(url, config, progress, organizations)
     remembered = memory.recall(session, source_id) if source_id else memory.Memory({}, {})
     origin = mirror or pushes.digest(session, source_id or "")
     hidden = remote_metrics.on_request(session, source_id) if source_id and config.remote_metrics else frozenset()
@@ -225,6 +229,12 @@ def prepare(
         settled.save_digests(told, digests.used)
     progress(f"{reading.repository.name}: {made.summary()}")
     return Prepared(made, errors, reading.warnings(), inputs, reading, remembered, upstreams)
+
+
+def _names(owner_org: str) -> set[str]:
+    """Id and name of an organization."""
+    organization = model.Group.get(owner_org) if owner_org else None
+    return {str(organization.id), str(organization.name)} if organization is not None else set()
 
 
 def _digests(mirror: Mirror | None, source_id: str | None) -> Path | None:
@@ -268,7 +278,7 @@ def gather(job: HarvestJob, progress: Progress = log.info, *, wait: float = 600.
         prepared = prepare(
             session, source.url.strip(), config, source_id=source.id, owner_org=owner_org, progress=progress
         )
-        ids = _store(session, job, prepared, held=config.approval)
+        ids = _store(session, job, prepared, held=config.approval, pushed=config.push)
     log.info("%s: %s", source.url, prepared.plan.summary())
     return prepared, ids
 
@@ -382,7 +392,7 @@ def _owner(session: Session, source: HarvestSource, config: SourceConfig) -> str
     return owner_org
 
 
-def _store(session: Session, job: HarvestJob, prepared: Prepared, *, held: bool) -> list[str]:
+def _store(session: Session, job: HarvestJob, prepared: Prepared, *, held: bool, pushed: bool) -> list[str]:
     _open(session, str(job.id), held=True)
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     work = prepared.plan.work
@@ -406,6 +416,12 @@ def _store(session: Session, job: HarvestJob, prepared: Prepared, *, held: bool)
         ]
         session.execute(sa.insert(HarvestObject), rows)
         ids += [str(row["id"]) for row in rows]
+    if pushed:
+        memory.note_sent(session, ids)
+    else:
+        known = prepared.remembered.objects
+        unchanged = (known.get(change.guid) for change in prepared.plan.changes if change.kind == "unchanged")
+        memory.note_read(session, str(job.source_id), filter(None, unchanged))
     if ids and held:
         approval.hold(job)
     messages = problems.bounded(prepared.errors)

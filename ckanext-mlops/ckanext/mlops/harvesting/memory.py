@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
+from ckan.model.types import make_uuid
 from ckanext.harvest.model import HarvestObject, HarvestObjectExtra
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
@@ -30,6 +31,8 @@ REFS = "mlops_refs"
 CONFLICTS = "mlops_conflicts"
 UNDO = "mlops_undo"
 REVERTED = "mlops_reverted"
+#: Of what was made of records that somebody sent; nobody but the sender says that they are the repository's.
+SENT = "mlops_sent"
 #: Of the content's layout: what another layout wrote is not remembered, so the dataset is harvested anew.
 FORMAT = 1
 
@@ -59,6 +62,33 @@ def recall(session: Session, source_id: str) -> Memory:
             known[row.guid] = Known(state["digest"], row.refs or "", state["retired"], state["title"])
             objects[row.guid] = row.id
     return Memory(known, objects)
+
+
+def was_sent() -> sa.ColumnElement[bool]:
+    """Whether a :class:`HarvestObject` was made of records that somebody sent."""
+    return sa.exists().where(HarvestObjectExtra.harvest_object_id == HarvestObject.id, _is(SENT))
+
+
+def note_sent(session: Session, object_ids: Iterable[str]) -> None:
+    """Note that these harvest objects were made of records that somebody sent."""
+    rows = [{"id": make_uuid(), "harvest_object_id": each, "key": SENT, "value": ""} for each in object_ids]
+    if rows:
+        session.execute(sa.insert(HarvestObjectExtra), rows)
+
+
+def note_read(session: Session, source_id: str, object_ids: Iterable[str]) -> None:
+    """Note that the repository says what these harvest objects of a source do: it was fetched, they are unchanged."""
+    marked = session.scalars(
+        sa.select(HarvestObject.id).where(
+            HarvestObject.harvest_source_id == source_id, HarvestObject.current, was_sent()
+        )
+    ).all()
+    read = set(marked) & set(object_ids) if marked else ()
+    if read:
+        session.execute(
+            sa.delete(HarvestObjectExtra).where(HarvestObjectExtra.harvest_object_id.in_(read), _is(SENT)),
+            execution_options={"synchronize_session": False},
+        )
 
 
 def _is(key: str) -> sa.ColumnElement[bool]:

@@ -7,11 +7,12 @@ credential. What was read waits in ``mlops_plan`` for the person who asked.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ckan import model
+from ckan.plugins import toolkit as tk
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog import problems, registration
@@ -43,7 +44,7 @@ def run(plan_id: str) -> None:
     owner, asked = str(row.source_id), dict(row.facts["asked"])
     follow.note(plan_id, owner, KIND, state="reading")
     try:
-        found = read(session, asked, follow.progress(plan_id, owner, log.info, KIND))
+        found = read(session, asked, follow.progress(plan_id, owner, log.info, KIND), _organizations(row.user_id))
     except Exception as error:
         session.rollback()
         follow.note(plan_id, owner, KIND, state="failed", progress=sentence(error))
@@ -51,12 +52,25 @@ def run(plan_id: str) -> None:
     plans.write_now(plan_id, owner, KIND, state="planned", progress="", facts=found)
 
 
-def read(session: Session, asked: Mapping[str, str], progress: Callable[[str], None]) -> dict[str, Any]:
+def _organizations(user_id: str | None) -> set[str]:
+    """Ids and names of the organizations in which a person may create datasets."""
+    user = model.User.get(user_id)
+    if user is None:
+        return set()
+    asked = {"id": user.id, "permission": "create_dataset"}
+    found = tk.get_action("organization_list_for_user")({"user": user.name, "auth_user_obj": user}, asked)
+    return {str(each[key]) for each in found for key in ("id", "name")}
+
+
+def read(
+    session: Session, asked: Mapping[str, str], progress: Callable[[str], None], organizations: Collection[str]
+) -> dict[str, Any]:
     """What the revision has at the path: ``choices``, and ``found`` (a :class:`Registration`) when it is one step.
 
+    :param organizations: on whose behalf, as :func:`repositories.credential` takes them
     :raises MlopsError: it cannot be read, or there is no such thing
     """
-    mirror = gather.fetch(asked["url"], SourceConfig(credential=asked["credential"]), progress)
+    mirror = gather.fetch(asked["url"], SourceConfig(credential=asked["credential"]), progress, organizations)
     warm = mirror.git_dir.with_name(f"{mirror.git_dir.name}.cache")
     opened = read_repository(mirror.git_dir, url=mirror.url, limits=repositories.limits(), cache=warm)
     wanted = asked["revision"] or opened.repository.default_branch

@@ -7,7 +7,7 @@ An option ``ckanext.mlops.credential.<name>.token`` may also be the environment 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -110,13 +110,15 @@ def option_text(key: str) -> str:
     return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value or "").strip()
 
 
-def credential(name: str, url: str) -> Credential | None:
+def credential(name: str, url: str, organizations: Collection[str] | None = None) -> Credential | None:
     """The credential called ``name`` for the repository at ``url``; None for no name.
 
     A credential is sent to the hosts that it names and to no other: whoever may write a harvest source could send it
-    to a server of theirs otherwise.
+    to a server of theirs otherwise. It is used for the organizations that it names, where it names any: editors of
+    another one could read the same repositories otherwise.
 
-    :raises AddressRefused: it is not for that host
+    :param organizations: ids and names of those on whose behalf it is wanted; None = the operator's own
+    :raises AddressRefused: it is not for that host, or for none of these organizations
     :raises Misconfigured: there is none of that name, or it is not complete
     """
     if not name:
@@ -133,6 +135,12 @@ def credential(name: str, url: str) -> Credential | None:
         raise AddressRefused(
             f'Credential "{line(name, 100)}" is not for {line(host, 200)}: the operator has to list the host in '
             f"{CREDENTIALS}.{line(name, 100)}.hosts."
+        )
+    own = _credential_option(name, "organizations").split()
+    if own and organizations is not None and not set(own) & set(organizations):
+        raise AddressRefused(
+            f'Credential "{line(name, 100)}" is for other organizations: the operator has to list this one in '
+            f"{CREDENTIALS}.{line(name, 100)}.organizations."
         )
     for option, path in files.items():
         if path and not Path(path).is_file():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
 
@@ -13,7 +14,7 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.file_changes import File, FileChanges, compare
 from ckanext.mlops.logic.reader import same_user
 from ckanext.mlops.model import Version, contents
-from ckanext.mlops.transfers import delivery, profiles
+from ckanext.mlops.transfers import delivery, origins, profiles
 
 MAX_MEMBERS = 100_000
 MAX_SIZED = 200
@@ -144,6 +145,7 @@ def _size(version: Version, path: str) -> int | None:
 
 def _open(context: Context, version: Version, repository: str, equal: Any) -> Opened:
     side = Opened()
+    origin = origins.of(model.Session(), repository, version, str(version.facts.get("address") or ""))
     for out in _outs(version):
         path, key, size = out["path"], contents.key(out), out.get("size")
         side.bytes = side.bytes + size if side.bytes is not None and isinstance(size, int) else None
@@ -154,7 +156,7 @@ def _open(context: Context, version: Version, repository: str, equal: Any) -> Op
             side.files |= {f"{path}/{name}": File(digest or "", bytes_) for name, digest, bytes_ in named}
         else:
             try:
-                side.take(out, _members(context, version, repository, out))
+                side.take(out, _members(context, version, origin, out))
             except MlopsError as error:
                 if (path, key) in equal:
                     side.files[path] = File(key, size if isinstance(size, int) else None)
@@ -163,7 +165,7 @@ def _open(context: Context, version: Version, repository: str, equal: Any) -> Op
     return side
 
 
-def _members(context: Context, version: Version, repository: str, out: dict[str, Any]) -> delivery.Opened:
+def _members(context: Context, version: Version, origin: origins.Origin, out: dict[str, Any]) -> delivery.Opened:
     """The list of a folder's files.
 
     :raises MlopsError: it cannot be had
@@ -176,7 +178,7 @@ def _members(context: Context, version: Version, repository: str, out: dict[str,
     count = out.get("nfiles")
     if isinstance(count, int) and count > MAX_MEMBERS:
         raise delivery.NotServed(tk._("The folder has {n} files, more than a page compares.").format(n=count))
-    opened = delivery.open_out(repository, out)
+    opened = delivery.open_out(origin, out)
     if opened.public or not opened.members:
         raise delivery.NotServed(tk._("No storage that this portal reads has the list of the folder's files."))
     return opened

@@ -14,8 +14,10 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from sqlalchemy.orm import Session
 
+from ckanext.mlops.logic.reader import same_user
 from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import Version, contents
+from ckanext.mlops.transfers import origins
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
@@ -98,12 +100,31 @@ def at(context: Context, package: Mapping[str, Any], wanted: str = "") -> At:
     raise tk.ObjectNotFound(tk._("Version not found"))
 
 
+def check_owner(context: Context, there: At) -> None:
+    """Whether the reader may take the files of the dataset that the version is of: a chain begins with others.
+
+    :raises ckan.logic.NotAuthorized: they are given on request
+    """
+    if there.version is not None and there.version.package_id != there.package["id"]:
+        tk.check_access("mlops_download", same_user(context), {"id": there.version.package_id})
+
+
+def origin(there: At) -> origins.Origin:
+    """Which repository the version was read from, as far as that is proven."""
+    if there.version is None:
+        return origins.Origin()
+    address = str(there.version.facts.get("address") or "")
+    return origins.of(model.Session(), there.repository, there.version, address)
+
+
 def content(context: Context, package: Mapping[str, Any], version: str, path: str) -> dict[str, Any]:
     """What is known of a file's content at a version: as ``mlops_profile_show`` gives it, without its difference.
 
     :raises ckan.logic.NotFound: there is no such version, or no such file in it
+    :raises ckan.logic.NotAuthorized: it is of a dataset whose files are given on request
     """
     there = at(context, package, version)
+    check_owner(context, there)
     out = there.out(path)
     if out is None or there.version is None:
         raise tk.ObjectNotFound(tk._("This version has no such file"))

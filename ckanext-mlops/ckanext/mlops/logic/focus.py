@@ -123,7 +123,7 @@ def moment_of(session: Session, focus: Focus, at: str) -> Moment | None:
         return None
     package = session.get(model.Package, focus.datasets[0]) if focus.datasets else None
     repository = str((package.extras or {}).get("dvc_repository") or "") if package else ""
-    found = moments.find(session, at or focus.version, repository)
+    found = moments.find(session, at or focus.version, repository, focus.datasets)
     if found is None:
         raise tk.ValidationError(
             {"at": [tk._("No branch, tag, commit or version of that name is known here, and it is no ISO date")]}

@@ -15,7 +15,7 @@ from ckanext.mlops.logic import lineage
 from ckanext.mlops.logic.focus import Focus
 from ckanext.mlops.logic.lineage_facts import States
 from ckanext.mlops.logic.versions import changes
-from ckanext.mlops.model.moments import Moment
+from ckanext.mlops.model.moments import Moment, seen_by
 from ckanext.mlops.model.nodes import dataset_of, kind_of, parts
 from ckanext.mlops.model.tables import Revision
 
@@ -130,7 +130,7 @@ def _facts(session: Session, datasets: Iterable[str], moment: Moment | None) -> 
     """The stage records at a moment, with the metrics that ``dvc.yaml`` names at its top given to who writes them."""
     states = States(session, datasets, moment)
     found = {key: dict(row.facts) for key, row in states.rows.items()}
-    top = _top_metrics(session, moment)
+    top = _top_metrics(session, datasets, moment)
     for facts in found.values():
         known = {metric.get("file") for metric in facts.get("metrics") or ()}
         outs = [str(out.get("path") or "").rstrip("/") for out in facts.get("outs") or ()]
@@ -144,12 +144,16 @@ def _facts(session: Session, datasets: Iterable[str], moment: Moment | None) -> 
     return found
 
 
-def _top_metrics(session: Session, moment: Moment | None) -> Mapping[str, dict[str, Any]]:
+def _top_metrics(session: Session, datasets: Iterable[str], moment: Moment | None) -> Mapping[str, dict[str, Any]]:
     if moment is None or not moment.repository or not moment.commit:
         return {}
     row = session.scalar(
         sa.select(Revision.metrics)
-        .where(Revision.repository == naming.repository_slug(moment.repository), Revision.commit == moment.commit)
+        .where(
+            Revision.repository == naming.repository_slug(moment.repository),
+            Revision.commit == moment.commit,
+            seen_by(list(datasets)),
+        )
         .limit(1)
     )
     return row if isinstance(row, dict) else {}

@@ -30,10 +30,9 @@ def rows(context: Context, seen: repositories.Seen) -> tuple[list[Row], bool]:
     session: Session = context["session"]()
     slug = naming.repository_slug(seen.url)
     found: dict[tuple[str, str], Row] = {}
-    whole = not seen.hidden and seen.count == len(seen.datasets)
-    for revision in revisions.of_repository(session, slug):
+    for revision in revisions.of_repository(session, slug, seen.sources):
         row = found.setdefault((revision.kind, revision.name), Row(_facts(revision)))
-        if whole:
+        if seen.whole:
             for file, values in revision.params.items():
                 row.take("param", file, {"data": values})
             for file, entry in revision.metrics.items():

@@ -151,10 +151,10 @@ class PlotReading:
         owner = self.plots.owner(revision.name, path)
         if owner is None:
             raise ContentError(tk._("Neither Git nor a stage of this revision has it."))
-        opened = delivery.open_out(self.plots.seen.url, owner[1], members=members)
+        opened = delivery.open_out(owner.origin, owner.out, members=members)
         if opened.public:
             raise ContentError(tk._("It lies openly on the web; this portal does not look there."))
-        return owner[1], opened
+        return owner.out, opened
 
 
 def cost(file: PlotFile) -> float:

@@ -30,6 +30,8 @@ from ckanext.mlops.logic.plot_reading import PlotReading, cost, within
 from ckanext.mlops.logic.reader import same_user
 from ckanext.mlops.model import Revision, Version, revisions
 from ckanext.mlops.model.lineage import texts
+from ckanext.mlops.transfers import origins
+from ckanext.mlops.transfers.origins import Origin
 
 MAX_PLOTS = 500
 _PRIVATE = "private"
@@ -37,6 +39,23 @@ _ON_REQUEST = "on-request"
 _KEPT = "mlops_plots"
 _WRONG = ("not-in-git", "invalid")
 Listed = Sequence[tuple[Revision, Plot, list[PlotFile]]]
+
+
+@dataclass(frozen=True)
+class Out:
+    """An output of a version of a dataset."""
+
+    package_id: str
+    out: dict[str, Any]
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class _Outs:
+    """Outputs by revision; ``read``: this portal read the repository."""
+
+    at: dict[str, list[Out]]
+    read: bool
 
 
 @dataclass
@@ -53,7 +72,7 @@ class Plots:
     revisions: dict[str, Revision]
     whole: bool
     packages: Sequence[model.Package] = ()
-    _outs: dict[str, list[tuple[str, dict[str, Any]]]] | None = None
+    _known: _Outs | None = None
     _allowed: dict[str, bool] = field(default_factory=dict)
 
     def listed(self) -> tuple[list[dict[str, Any]], list[Revision], int]:
@@ -92,7 +111,7 @@ class Plots:
         owner = self.owner(revision, path)
         if owner is None:
             return "" if self.whole else _PRIVATE
-        package_id = owner[0]
+        package_id = owner.package_id
         if package_id not in self._allowed:
             reader = same_user(self.context)
             try:
@@ -102,16 +121,19 @@ class Plots:
                 self._allowed[package_id] = False
         return "" if self._allowed[package_id] else _ON_REQUEST
 
-    def owner(self, revision: str, path: str) -> tuple[str, dict[str, Any]] | None:
-        """Dataset and output that a path is, or is in."""
-        if self._outs is None:
-            self._outs = _outs([each["id"] for each in self.seen.datasets])
+    def owner(self, revision: str, path: str) -> Out | None:
+        """The output that a path is, or is in."""
         covering = [
             found
-            for found in self._outs.get(revision, ())
-            if path == found[1]["path"] or path.startswith(found[1]["path"] + "/")
+            for found in self._outs().at.get(revision, ())
+            if path == found.out["path"] or path.startswith(found.out["path"] + "/")
         ]
-        return max(covering, key=lambda found: len(found[1]["path"]), default=None)
+        return max(covering, key=lambda found: len(found.out["path"]), default=None)
+
+    def _outs(self) -> _Outs:
+        if self._known is None:
+            self._known = _outs(self.seen)
+        return self._known
 
     def show(self, name: str, chosen: Sequence[str], *, worker: bool = False) -> Drawn:
         """One plot at some revisions.
@@ -194,7 +216,8 @@ class Plots:
 
     @contextmanager
     def _reading(self) -> Iterator[PlotReading]:
-        git_dir = existing_mirror(self.seen.url, mirrors.mirrors())
+        # The copy is of who fetched the repository, and no business of those who only sent records of it.
+        git_dir = existing_mirror(self.seen.url, mirrors.mirrors()) if self._outs().read else None
         if git_dir is None:
             yield PlotReading(self, None)
             return
@@ -213,12 +236,12 @@ def of_repository(context: Context, repository_id: str) -> Plots:
     seen = repositories.show(context, repository_id)
     session: Session = model.Session()
     found: dict[str, Revision] = {}
-    for revision in revisions.of_repository(session, repository_id):
+    for revision in revisions.of_repository(session, repository_id, seen.sources):
         if revision.plots:
             found.setdefault(revision.name, revision)
     ids = texts(each["id"] for each in seen.datasets)
     packages = session.scalars(sa.select(model.Package).where(model.Package.id == sa.any_(ids))).all()
-    plots = Plots(same_user(context), seen, found, not seen.hidden and seen.count == len(seen.datasets), packages)
+    plots = Plots(same_user(context), seen, found, seen.whole, packages)
     context[_KEPT] = plots  # type: ignore[literal-required]
     return plots
 
@@ -228,19 +251,26 @@ def plots_of(revision: Revision) -> list[Plot]:
     return [from_dict(Plot, each) for each in revision.plots]
 
 
-def _outs(package_ids: Iterable[str]) -> dict[str, list[tuple[str, dict[str, Any]]]]:
-    """Revision → (dataset, output) of all that these datasets wrote there."""
+def _outs(seen: repositories.Seen) -> _Outs:
+    """What the datasets wrote, as far as it is proven to be of the repository."""
+    columns = (Version.id, Version.package_id, Version.digest, Version.refs, Version.facts["outs"].label("outs"))
+    ids = texts(each["id"] for each in seen.datasets)
     rows = model.Session.execute(
-        sa.select(Version.package_id, Version.refs, Version.facts["outs"].label("outs")).where(
-            Version.package_id == sa.any_(texts(package_ids)), sa.func.jsonb_array_length(Version.refs) > 0
+        sa.select(*columns, Version.facts["address"].astext.label("address")).where(
+            Version.package_id == sa.any_(ids), sa.func.jsonb_array_length(Version.refs) > 0
         )
-    )
-    found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    ).all()
+    proven = origins.of_all(model.Session(), seen.url, [(row, row.address or "") for row in rows])
+    read = any(each.read for each in proven.values())
+    found: dict[str, list[Out]] = {}
     for row in rows:
-        outs = [(row.package_id, out) for out in row.outs or () if out.get("path")]
-        for ref in row.refs:
-            found.setdefault(ref["name"], []).extend(outs)
-    return found
+        origin = proven[row.id]
+        # Where the repository was fetched, what others sent of it covers none of its files.
+        if origin.read or (origin.sent and not read):
+            outs = [Out(row.package_id, out, origin) for out in row.outs or () if out.get("path")]
+            for ref in row.refs:
+                found.setdefault(ref["name"], []).extend(outs)
+    return _Outs(found, read)
 
 
 def _only(plot: Plot, files: Sequence[str]) -> Plot:

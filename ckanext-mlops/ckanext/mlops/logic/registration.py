@@ -62,7 +62,8 @@ def _free_name(url: str, address: str) -> str:
 def keep_version(session: Session, package: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Note the state that a new dataset shows, in the transaction that creates it: its files can be taken by it."""
     package_id = str(package["id"])
-    row = {**given, "id": naming.version_id(f"registered:{package_id}", str(given["digest"]))}
+    registered = naming.registered_guid(package_id, str(package["dvc_repository"]))
+    row = {**given, "id": naming.version_id(registered, str(given["digest"]))}
     versions.store(session, package_id, [row])
     guid = naming.dataset_guid(str(package["dvc_repository"]), str(package["dvc_stage"]))
     hashes.store_harvested(session, {package_id: (guid, [row], [])})

@@ -25,6 +25,8 @@ class Seen:
     :param id: :func:`naming.repository_slug`, the part of its pages' addresses
     :param datasets: package dicts, by stage; at most :data:`MAX_DATASETS` of ``count``
     :param hidden: harvested datasets that the reader may not see
+    :param sources: ids of the harvest sources that these datasets are of: the reader may know what these read. Who only
+        names the repository in a field of a dataset may not
     """
 
     id: str
@@ -33,6 +35,12 @@ class Seen:
     count: int
     datasets: list[dict[str, Any]] = field(default_factory=list)
     hidden: int = 0
+    sources: frozenset[str] = frozenset()
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the repository is hidden from the reader."""
+        return bool(self.sources) and not self.hidden and self.count == len(self.datasets)
 
 
 def show(context: Context, repository_id: str) -> Seen:
@@ -53,15 +61,19 @@ def show(context: Context, repository_id: str) -> Seen:
     datasets = [each for each in found["results"] if each.get("dvc_repository")]
     if not datasets:
         raise tk.ObjectNotFound(tk._("Repository not found"))
-    url = str(datasets[0]["dvc_repository"])
-    guids = f"{naming.repository_key(url)}#"
-    ids = model.Session.scalars(
-        sa.select(HarvestObject.package_id).where(
+    guids = {f"{naming.repository_key(str(each['dvc_repository']))}#" for each in datasets}
+    rows = model.Session.execute(
+        sa.select(HarvestObject.package_id, HarvestObject.harvest_source_id).where(
             HarvestObject.current,
             HarvestObject.package_id.is_not(None),
-            HarvestObject.guid.startswith(guids, autoescape=True),
+            sa.or_(*(HarvestObject.guid.startswith(each, autoescape=True) for each in sorted(guids))),
         )
     ).all()
-    hidden = len(Reader(context).look(list(ids)).hidden)
+    source_of = {row.package_id: str(row.harvest_source_id) for row in rows}
+    hidden = len(Reader(context).look(list(source_of)).hidden)
     datasets.sort(key=lambda each: str(each.get("dvc_stage") or ""))
-    return Seen(repository_id, url, naming.repository_name(url), found["count"], datasets, hidden)
+    harvested = [each for each in datasets if each["id"] in source_of]
+    # What people write of other datasets does not say where a harvested one is from.
+    url = str((harvested or datasets)[0]["dvc_repository"])
+    sources = frozenset(source_of[each["id"]] for each in harvested)
+    return Seen(repository_id, url, naming.repository_name(url), found["count"], datasets, hidden, sources)

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
+from ckanext.harvest.model import HarvestObject
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
 from ckanext.mlops.core import naming
+from ckanext.mlops.model.lineage import texts
 from ckanext.mlops.model.tables import Edge, Revision, Version
 from ckanext.mlops.model.versions import naive_utc
 
@@ -108,14 +111,29 @@ def output_of_edge() -> sa.ColumnElement[str]:
     return sa.func.coalesce(Edge.evidence["output"].astext, Edge.path)
 
 
-def find(session: Session, text: str, repository: str) -> Moment | None:
+def seen_by(package_ids: Collection[str]) -> sa.ColumnElement[bool]:
+    """Whether a :class:`Revision` is of a source that one of these datasets is of: a field alone tells no history."""
+    return Revision.source_id.in_(_sources(package_ids))
+
+
+def _sources(package_ids: Collection[str]) -> sa.Select[Any]:
+    return sa.select(HarvestObject.harvest_source_id).where(
+        HarvestObject.package_id == sa.any_(texts(package_ids)), HarvestObject.current
+    )
+
+
+def find(session: Session, text: str, repository: str, package_ids: Collection[str]) -> Moment | None:
     """The moment that ``text`` means in the repository of that URL: a tag, branch, experiment, commit, version or date.
 
     None when there is none. A name that several have means the tag first, as Git has it.
+
+    :param package_ids: of datasets of that repository: their sources know its refs
     """
     order = sa.case({"tag": 0, "branch": 1, "experiment": 2}, value=Revision.kind, else_=3)
     if repository:
-        known = sa.select(Revision).where(Revision.repository == naming.repository_slug(repository))
+        known = sa.select(Revision).where(
+            Revision.repository == naming.repository_slug(repository), seen_by(package_ids)
+        )
         row = session.scalars(known.where(Revision.name == text).order_by(order, Revision.position.desc())).first()
         if row is not None:
             return _of_revision(row, repository)
@@ -130,7 +148,7 @@ def find(session: Session, text: str, repository: str) -> Moment | None:
     if version is not None:
         return _of_version(session, version)
     if repository and _COMMIT.fullmatch(text.lower()):
-        row = _version_at_commit(session, text.lower(), repository)
+        row = _version_at_commit(session, text.lower(), package_ids)
         if row is not None:
             return Moment("commit", row.commit, row.commit, row.committed)
     return _of_date(text)
@@ -152,13 +170,12 @@ def _of_version(session: Session, version: Version) -> Moment:
     return Moment("version", version.id, version.commit, version.committed, repository, shown, pinned)
 
 
-def _version_at_commit(session: Session, commit: str, repository: str) -> Version | None:
-    package = model.Package
-    query = (
-        sa.select(Version)
-        .join(package, package.id == Version.package_id)
-        .where(package.extras["dvc_repository"].astext == repository, Version.commit.startswith(commit))
+def _version_at_commit(session: Session, commit: str, package_ids: Collection[str]) -> Version | None:
+    beside = sa.select(HarvestObject.package_id).where(
+        HarvestObject.current, HarvestObject.harvest_source_id.in_(_sources(package_ids))
     )
+    mine = sa.or_(Version.package_id == sa.any_(texts(package_ids)), Version.package_id.in_(beside))
+    query = sa.select(Version).where(mine, Version.commit.startswith(commit))
     return session.scalars(query.order_by(Version.committed.desc().nulls_last(), Version.id).limit(1)).first()
 
 

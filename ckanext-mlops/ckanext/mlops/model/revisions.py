@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,12 +31,14 @@ def store(session: Session, source_id: str, repository: str, rows: Sequence[Mapp
         )
 
 
-def of_repository(session: Session, repository: str) -> list[Revision]:
-    """All revisions of a repository, whatever the source: branches, tags, experiments, commits; each newest first."""
+def of_repository(session: Session, repository: str, sources: Collection[str]) -> list[Revision]:
+    """All revisions that sources saw of a repository: branches, tags, experiments, commits; each newest first."""
     order = sa.case({"branch": 0, "tag": 1, "experiment": 2}, value=Revision.kind, else_=3)
     return list(
         session.scalars(
-            sa.select(Revision).where(Revision.repository == repository).order_by(order, Revision.position.desc())
+            sa.select(Revision)
+            .where(Revision.repository == repository, Revision.source_id.in_(sources))
+            .order_by(order, Revision.position.desc())
         )
     )
 

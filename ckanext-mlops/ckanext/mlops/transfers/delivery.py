@@ -17,6 +17,7 @@ from ckanext.mlops.core.storage import Found, ObjectMissing, Store, read_all
 from ckanext.mlops.core.stored import parse_manifest
 from ckanext.mlops.harvesting import repositories
 from ckanext.mlops.transfers import storages
+from ckanext.mlops.transfers.origins import Origin
 
 MAX_BLOB = 64 * 1024 * 1024
 MAX_MANIFEST = 256 * 1024 * 1024
@@ -103,30 +104,40 @@ class Opened:
         return Content(place.store, f"{base}{member.hash[:2]}/{member.hash[2:]}", signed=place.signed)
 
 
-def open_out(repository: str, out: dict[str, Any], *, members: bool = True) -> Opened:
+def open_out(origin: Origin, out: dict[str, Any], *, members: bool = True) -> Opened:
     """The content of an output of a version.
 
+    :param origin: of the version: :mod:`.origins`
     :param members: also read which files a folder has
     :raises NotServed: the portal does not know where it lies
     :raises ObjectMissing: it is not there
     :raises StorageError: the storage cannot be asked
     """
     if out.get("blob") and not out.get("is_dir"):
-        return Opened(_Blob(git_blob(repository, str(out["blob"]))))
-    place = storages.place(repository, out)
+        if not origin.read:
+            raise NotServed(_why(out, origin))
+        return Opened(_Blob(git_blob(origin.repository, str(out["blob"]))))
+    place = storages.place(origin.repository, out, sent=origin.sent)
     if place is None:
-        raise NotServed(_why(out))
+        raise NotServed(_why(out, origin))
     if place.public:
         return Opened(public=place.public)
     if place.store is None:
-        raise NotServed(_why(out))
+        raise NotServed(_why(out, origin))
     if not out.get("is_dir"):
         return Opened(Content(place.store, place.key, place.version, signed=place.signed), place)
     found = _members(place) if members else ()
     return Opened(Content(place.store, place.key, place.version), place, members=found)
 
 
-def _why(out: dict[str, Any]) -> str:
+def _why(out: dict[str, Any], origin: Origin) -> str:
+    if origin.sent:
+        return (
+            "The records of this version were sent, which proves nothing of who may read its files; the operator can "
+            "trust who sends (ckanext.mlops.storage.<name>.pushed)."
+        )
+    if not origin.repository:
+        return "Nothing proves that it was read from the repository that the dataset names; harvest that."
     if storages.in_lfs(out):
         if (out.get("extra") or {}).get("lfs_extensions"):
             return "Git LFS keeps a transformed content; a clone makes the file of it:"

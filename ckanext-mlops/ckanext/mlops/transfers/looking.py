@@ -16,7 +16,8 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.storage import ObjectMissing
 from ckanext.mlops.model import Version, contents
 from ckanext.mlops.model.tables import utc_now
-from ckanext.mlops.transfers import delivery, profiles
+from ckanext.mlops.transfers import delivery, origins, profiles
+from ckanext.mlops.transfers.origins import Origin
 
 log = logging.getLogger(__name__)
 #: Contents of one dataset that one job looks at.
@@ -52,14 +53,14 @@ def look(package_id: str, *, previews: bool = True, now: datetime.datetime | Non
         return result
     now = now or utc_now()
     # Plain values: the commits below would expire the rows.
-    found = list(_outs(package.id))
+    found = list(_outs(package.id, repository))
     known = {
         key: (row.state, row.checked, row.profile is not None)
-        for key, row in contents.rows(package.id, [(out["path"], contents.key(out)) for out, _ in found]).items()
+        for key, row in contents.rows(package.id, [(out["path"], contents.key(out)) for out, *_ in found]).items()
     }
     package_id = str(package.id)
     profiled = 0
-    for out, current in found:
+    for out, current, origin in found:
         key = (str(out["path"]), contents.key(out))
         state, checked, has_profile = known.get(key, ("", None, False))
         fresh = state == "pushed" and checked is not None and now - checked < AGAIN
@@ -68,7 +69,7 @@ def look(package_id: str, *, previews: bool = True, now: datetime.datetime | Non
         if fresh and not wants:
             result.known += 1
             continue
-        values, opened = _presence(repository, out)
+        values, opened = _presence(origin, out)
         setattr(result, values["state"], getattr(result, values["state"]) + 1)
         if wants and values["state"] == "pushed":
             try:
@@ -84,25 +85,28 @@ def look(package_id: str, *, previews: bool = True, now: datetime.datetime | Non
     return result
 
 
-def _outs(package_id: str) -> Iterable[tuple[dict[str, Any], bool]]:
-    """(output, whether it is the current version's), each content once."""
+def _outs(package_id: str, repository: str) -> Iterable[tuple[dict[str, Any], bool, Origin]]:
+    """(output, whether it is the current version's, origin), each content once."""
+    address = Version.facts["address"].astext.label("address")
+    columns = (Version.id, Version.package_id, Version.digest, Version.current, Version.facts["outs"].label("outs"))
     rows = model.Session.execute(
-        sa.select(Version.facts["outs"], Version.current)
+        sa.select(*columns, address)
         .where(Version.package_id == package_id)
         .order_by(Version.current.desc(), Version.position.desc())
-    )
+    ).all()
+    proven = origins.of_all(model.Session(), repository, [(row, row.address or "") for row in rows])
     seen: set[tuple[str, str]] = set()
-    for outs, current in rows:
-        for out in outs or ():
+    for row in rows:
+        for out in row.outs or ():
             key = (str(out.get("path")), contents.key(out))
             if key not in seen and out.get("path") and key[1] and len(seen) < MAX_CONTENTS:
                 seen.add(key)
-                yield out, current
+                yield out, row.current, proven[row.id]
 
 
-def _presence(repository: str, out: Mapping[str, Any]) -> tuple[dict[str, Any], delivery.Opened | None]:
+def _presence(origin: Origin, out: Mapping[str, Any]) -> tuple[dict[str, Any], delivery.Opened | None]:
     try:
-        opened = delivery.open_out(repository, dict(out), members=False)
+        opened = delivery.open_out(origin, dict(out), members=False)
         if opened.content is None:
             return {"state": "unknown", "detail": "It lies openly on the web; this portal does not look there."}, None
         opened.content.stat()

@@ -56,16 +56,17 @@ def names() -> list[str]:
     return repositories.configured_names(PREFIX)
 
 
-def place(repository: str, out: dict[str, Any]) -> Place | None:
+def place(repository: str, out: dict[str, Any], *, sent: bool = False) -> Place | None:
     """Where the output of a version is; None when this portal was not told of its storage.
 
-    :param repository: URL of the repository
+    :param repository: URL of the repository; ``""`` reaches what everybody can read only
+    :param sent: its records were sent: storages are reached whose operator trusts who sends
     :param out: of a version's facts: ``storage``, ``remote``, ``version_id``
     :raises StorageError: the storage is not configured well
     """
-    own_key = repository_key(repository)
+    own_key = repository_key(repository) if repository else ""
     if in_lfs(out):
-        return _lfs_place(own_key, out)
+        return _lfs_place(own_key, out, sent=sent)
     storage = str(out.get("storage") or "")
     if not storage:
         return None
@@ -74,7 +75,7 @@ def place(repository: str, out: dict[str, Any]) -> Place | None:
         url = _option(name, "url").rstrip("/")
         if _option(name, "layout") == LFS or ("://" not in url) != local:
             continue
-        if not _serves(name, own_key, str(out.get("remote") or "")):
+        if not _serves(name, own_key, str(out.get("remote") or ""), sent=sent):
             continue
         key = storage if local else storage.removeprefix(url + "/")
         if local or key != storage:
@@ -91,20 +92,22 @@ def in_lfs(out: dict[str, Any]) -> bool:
     return str(out.get("algorithm") or "") == "sha256" and not out.get("storage")
 
 
-def _lfs_place(own_key: str, out: dict[str, Any]) -> Place | None:
+def _lfs_place(own_key: str, out: dict[str, Any], *, sent: bool) -> Place | None:
     """Where a pointer's content is. What programs of the repository transformed is not what a reader wants."""
     size = out.get("size")
     if not isinstance(size, int) or (out.get("extra") or {}).get("lfs_extensions"):
         return None
     for name in names():
-        if _option(name, "layout") == LFS and _serves(name, own_key, ""):
+        if _option(name, "layout") == LFS and _serves(name, own_key, "", sent=sent):
             signed = tk.asbool(_option(name, "signed") or False)
             key = lfs_key(str(out.get("hash") or ""), size)
             return Place(_store(_settings(name, own_key)), key, signed=signed)
     return None
 
 
-def _serves(name: str, key: str, remote: str) -> bool:
+def _serves(name: str, key: str, remote: str, *, sent: bool) -> bool:
+    if not key or (sent and not tk.asbool(_option(name, "pushed") or False)):
+        return False
     globs = _option(name, "repositories").split()
     return any(fnmatchcase(key, glob) for glob in globs) and fnmatchcase(remote, _option(name, "remote") or "*")
 

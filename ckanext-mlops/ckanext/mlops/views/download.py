@@ -28,14 +28,16 @@ SIGNED_SECONDS = 300
 
 
 @mlops_download.route("/dataset/<id>/resource/<resource_id>/download", endpoint="resource")
-def resource(id: str, resource_id: str) -> Response | str:  # noqa: A002 CKAN's routes name it so
+@mlops_download.route("/dataset/<id>/resource/<resource_id>/download/<filename>", endpoint="resource")
+def resource(id: str, resource_id: str, filename: str | None = None) -> Response | str:  # noqa: A002 as CKAN's routes
     """A file by its resource, at ``version`` of the query; CKAN's own download for what is uploaded or linked."""
     package = dataset_or_abort(id)
     found = next((each for each in package["resources"] if each["id"] == resource_id), None)
     if found is None:
         return tk.abort(404, tk._("Resource not found"))
     if not found.get("dvc_path") or found.get("url_type") == "upload":
-        return ckan_resource.download(package["type"], id, resource_id)
+        _allowed(package)
+        return ckan_resource.download(package["type"], id, resource_id, filename)
     return _send(package, request.args.get("version", ""), str(found["dvc_path"]))
 
 
@@ -61,17 +63,26 @@ def recipe(id: str, version: str) -> Response | str:  # noqa: A002
     )
 
 
-def _send(package: dict[str, Any], version: str, path: str) -> Response | str:
+def _allowed(package: dict[str, Any]) -> Any:
+    """The context of a reader who may take the dataset's files; for others the answer is 403."""
     user = tk.current_user
     context: Any = {"user": user.name, "auth_user_obj": user} if user.is_authenticated else {"user": ""}
     try:
         tk.check_access("mlops_download", context, {"id": package["id"]})
     except tk.NotAuthorized as error:
         return tk.abort(403, error.message or tk._("Not authorized to download the files of this dataset"))
+    return context
+
+
+def _send(package: dict[str, Any], version: str, path: str) -> Response | str:
+    context = _allowed(package)
     try:
         there = files.at(context, package, version)
+        files.check_owner(context, there)
     except tk.ObjectNotFound:
         return tk.abort(404, tk._("Version not found"))
+    except tk.NotAuthorized as error:
+        return tk.abort(403, error.message or tk._("Not authorized to download the files of this dataset"))
     out = there.out(path)
     if out is None:
         return tk.abort(404, tk._("This version has no file {path}").format(path=path[:500]))
@@ -84,7 +95,7 @@ def _send(package: dict[str, Any], version: str, path: str) -> Response | str:
 
 
 def _respond(there: files.At, out: dict[str, Any]) -> Response | str:
-    opened = delivery.open_out(there.repository, out)
+    opened = delivery.open_out(files.origin(there), out)
     if opened.public:
         audit.download(there, out["path"], "public")
         return redirect(opened.public, code=302)

@@ -128,7 +128,8 @@ def mlops_access_decide(context: Context, data_dict: DataDict) -> dict[str, Any]
     found.decided, found.decided_by, found.answer = utc_now(), decider.id if decider else None, data_dict["answer"]
     audit.record(f"access_{found.state}", package.id, {"request": found.id, "for": user.name}, found.decided_by)
     result = _dictize(found, user.name)
-    if package.private:
+    # What was granted of a private dataset is taken back when it is public by now, too: it may be private again.
+    if package.private or not grant:
         _collaborate(package, user, grant=grant, before=before)
     session.commit()
     return result
