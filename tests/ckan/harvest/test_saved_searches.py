@@ -111,13 +111,26 @@ def test_followers_are_told_and_nobody_who_may_not_see_it_any_more(
     assert model.Session.query(Notice).count() == 0
 
 
+def test_who_is_gone_when_a_mail_is_due_gets_none(
+    people: Any, api: Any, repo: Any, source: Any, harvest: Any, earlier: Any, mails: list[Any]
+) -> None:
+    api("mlops_saved_search_create", people.outsider, query="q=stage:train")
+    earlier()
+    source(repo.path)
+    harvest()
+    assert news.tell(model.Session()) == 1
+    api("user_delete", people.sysadmin, id="outsider")
+    assert news.mail_due() == 0
+    assert mails == []
+
+
 def test_a_search_is_saved_once_and_deleted_by_its_owner(people: Any, api: Any, refused: Any) -> None:
     first = api("mlops_saved_search_create", people.member, query="q=age&sort=x&page=3", name="a")
     again = api("mlops_saved_search_create", people.member, query="?page=9&q=age+", mail=False)
     assert (again["id"], again["name"], again["mail"]) == (first["id"], "age", False)
     assert [each["id"] for each in api("mlops_saved_search_list", people.member)] == [first["id"]]
     assert api("mlops_saved_search_list", people.outsider) == []
-    for query in ("", "page=2", "q=", "q=title:(", "a b=c"):
+    for query in ("", "page=2", "q=", "q=title:(", "q={!func}x", "a b=c"):
         with pytest.raises(refused) as caught:
             api("mlops_saved_search_create", people.member, query=query)
         assert caught.value.status == 409, query

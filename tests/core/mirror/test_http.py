@@ -114,8 +114,38 @@ def test_a_redirect_to_where_one_may_not_go_is_refused(target, web):
     url = f"http://public.example.org:{web.port}/r.git"
     source = Source("http", url, url, "public.example.org", web.port, ("127.0.0.1",))
     with pytest.raises(AddressRefused):
-        redirected(GitError(128, "The requested URL returned error: 302"), source, Policy(), socket.getaddrinfo)
+        redirected(
+            GitError(128, "The requested URL returned error: 302"),
+            source,
+            Policy(),
+            socket.getaddrinfo,
+            time.monotonic() + 60,
+        )
     assert [path for path, _ in web.requests] == ["/r.git/info/refs?service=git-upload-pack"]
+
+
+def test_a_server_that_drips_where_it_redirects_to_takes_no_longer_than_the_limit(web, policy):
+    """Each piece comes in time; there is no end of them."""
+
+    def drip(handler):
+        handler.wfile.write(b"HTTP/1.0 302 Found\r\nLocation: /")
+        with contextlib.suppress(OSError):
+            for _ in range(600):
+                handler.wfile.write(b"x")
+                time.sleep(0.1)
+        return True
+
+    web.answer = drip
+    url = f"{web.url}/r.git"
+    source = Source("http", url, url, "127.0.0.1", web.port, ("127.0.0.1",))
+    began = time.monotonic()
+    assert (
+        redirected(
+            GitError(128, "The requested URL returned error: 302"), source, policy, socket.getaddrinfo, began + 0.5
+        )
+        is None
+    )
+    assert time.monotonic() - began < 30, "it drips for a minute"
 
 
 def test_a_redirect_to_a_host_that_is_not_listed_is_refused(repository, web, mirrors, root):

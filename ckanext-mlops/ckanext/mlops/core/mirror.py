@@ -314,11 +314,14 @@ class _Job:
             try:
                 return self._git(arguments, max_output=self.policy.max_refs * 1000 + 1_000_000, memory=_LIST_MEMORY)
             except GitError as error:
-                target = redirected(error, self.remote, self.policy, self.resolve) if hop < 3 else None
+                target = self._redirected(error) if hop < 3 else None
                 if target is None:
                     raise self._failure(error) from error
                 self._connect(target)
         raise AssertionError  # pragma: no cover - the last round returns or raises
+
+    def _redirected(self, error: GitError) -> Source | None:
+        return redirected(error, self.remote, self.policy, self.resolve, self.deadline)
 
     def _wanted(self, name: str) -> bool:
         if name.startswith(_NAMESPACES):

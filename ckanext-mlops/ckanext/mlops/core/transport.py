@@ -5,11 +5,14 @@ Nothing that belongs to an address or a credential is ever an argument of a proc
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import shlex
 import socket
 import ssl
+import threading
+import time
 from urllib.parse import urljoin
 
 from .address import DEFAULT_PORTS, Credential, Policy, Resolve, Source, check_address
@@ -20,6 +23,8 @@ EXPERIMENTS = "refs/exps/"
 # DVC's own scratch space, not experiments.
 PRIVATE_EXPERIMENTS = ("exec", "stash", "apply", "celery", "temp")
 
+# Seconds until the head of an answer must be there.
+_ANSWER = 30.0
 _SERVICE = "/info/refs?service=git-upload-pack"
 _REDIRECT = re.compile(r"returned error: 30[1278]|unable to update url base")
 
@@ -100,19 +105,20 @@ def _ssh(source: Source, credential: Credential | None) -> str:
     return shlex.join(words)
 
 
-def redirected(error: GitError, source: Source, policy: Policy, resolve: Resolve) -> Source | None:
+def redirected(error: GitError, source: Source, policy: Policy, resolve: Resolve, deadline: float) -> Source | None:
     """Where a server sends us after Git was answered with a redirect, checked like any address; None when nowhere.
 
     Git itself follows none: it would connect to whatever address the answer names. Forges redirect when a project was
     renamed, and GitLab when ``.git`` is missing. No credential is sent to find out.
 
+    :param deadline: on the clock of ``time.monotonic``
     :raises AddressRefused: the target is not allowed
     """
     if source.transport not in ("https", "http") or not _REDIRECT.search(error.text) or policy.proxy:
         return None
     try:
-        location = _location(source, policy)
-    except (OSError, http.client.HTTPException):
+        location = _location(source, policy, deadline)
+    except (OSError, ValueError, http.client.HTTPException):
         return None
     target = urljoin(source.location + _SERVICE, location)
     if not location or not target.endswith(_SERVICE):
@@ -120,7 +126,7 @@ def redirected(error: GitError, source: Source, policy: Policy, resolve: Resolve
     return check_address(target.removesuffix(_SERVICE), policy, resolve)
 
 
-def _location(source: Source, policy: Policy) -> str:
+def _location(source: Source, policy: Policy, deadline: float) -> str:
     connection: http.client.HTTPConnection
     if source.transport == "https":
         context = ssl.create_default_context(cafile=str(policy.ca_file) if policy.ca_file else None)
@@ -129,12 +135,22 @@ def _location(source: Source, policy: Policy) -> str:
     else:
         connection = http.client.HTTPConnection(source.host, source.port, timeout=20)
         connection.sock = _connect(source)
+    # The socket's own time limit is for each piece of an answer: one that drips would take for ever.
+    end = threading.Timer(max(0.0, min(_ANSWER, deadline - time.monotonic())), _end, [connection.sock])
+    end.daemon = True
+    end.start()
     try:
         path = re.sub(r"^[a-z]+://[^/]*", "", source.location)
         connection.request("GET", path + _SERVICE, headers={"User-Agent": "git/2 (ckanext-mlops)"})
         return connection.getresponse().getheader("Location") or ""
     finally:
+        end.cancel()
         connection.close()
+
+
+def _end(connected: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _connect(source: Source) -> socket.socket:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, cast
 
+import sqlalchemy as sa
 from ckan import model
 from ckan import plugins as p
 from ckan.lib import mailer
@@ -93,7 +94,7 @@ def mail_due() -> int:
             for each in notices:
                 each.mailed = utc_now()
             wanted = [each for each in notices if each.search_id is not None]
-            user = session.get(model.User, user_id)
+            user = session.scalar(sa.select(model.User).where(model.User.id == user_id, model.User.state == "active"))
             names = {key: row.name for key in {each.search_id for each in wanted} if (row := _search(session, key))}
             # What they may see may have changed since.
             reader = Reader(_context(user)) if user is not None else None

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
+from ckan.lib.search import SearchQueryError
 from ckan.model.types import make_uuid
 from ckan.plugins import toolkit as tk
 from ckan.types import Context, DataDict
@@ -53,7 +54,7 @@ def mlops_saved_search_create(context: Context, data_dict: DataDict) -> dict[str
     reader = same_user(context)
     try:
         tk.get_action("package_search")(reader, {**saved.arguments(query), "rows": 0})
-    except (tk.ValidationError, tk.ObjectNotFound) as error:
+    except (tk.ValidationError, tk.ObjectNotFound, SearchQueryError) as error:
         raise tk.ValidationError({"query": [tk._("This cannot be searched for")]}) from error
     # Two at once are one after the other.
     session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(f"searches {user.id}", 0))))

@@ -20,7 +20,7 @@ def between(low: int, high: int) -> Callable[[Any], int]:
     def validate(value: Any) -> int:
         try:
             number = int(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise tk.Invalid(tk._("Must be a whole number")) from None
         if not low <= number <= high:
             raise tk.Invalid(tk._("Must be from {low} to {high}").format(low=low, high=high))
