@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
 from ckan import model
 
 from ckanext.mlops.core import naming
-from ckanext.mlops.model import revisions
+from ckanext.mlops.model import Revision, revisions
 
 
 def seen(repo: Any) -> dict[str, Any]:
-    rows = revisions.of_repository(model.Session(), naming.repository_slug(str(repo.path)))
+    sources = set(model.Session.scalars(sa.select(Revision.source_id)))
+    rows = revisions.of_repository(model.Session(), naming.repository_slug(str(repo.path)), sources)
     return {f"{row.kind} {row.name}": row for row in rows}
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from ckan import model
+from ckan.model.types import make_uuid
 from ckan.tests import helpers
+from ckanext.harvest.model import HarvestObject, HarvestSource
 
 from ckanext.mlops.catalog import datasets, drafts, history
 from ckanext.mlops.catalog.weburl import import_uri
@@ -140,7 +142,16 @@ def load(people: Any) -> Callable[..., dict[str, str]]:
         )
         hashes.store_harvested(session, {each.package["id"]: (each.guid, each.versions, each.edges) for each in found})
         slug = naming.repository_slug(url)
-        revisions.store(session, f"source-{slug}", slug, history.revisions(snapshots))
+        source = f"source-{slug}"
+        if session.get(HarvestSource, source) is None:
+            session.add(HarvestSource(id=source, url=url, type="dvc"))
+            session.flush()
+        objects = [
+            {"id": make_uuid(), "guid": each.guid, "package_id": each.package["id"], "harvest_source_id": source}
+            for each in found
+        ]
+        session.execute(sa.insert(HarvestObject).values(current=True), objects)
+        revisions.store(session, source, slug, history.revisions(snapshots))
         session.commit()
         hashes.settle(session)
         return ids
