@@ -26,8 +26,10 @@ from ckan.cli.db import _migrate_plugins
 from ckan.common import config as ckan_settings
 from ckan.config.middleware.flask_app import csrf
 from ckan.lib import redis, search
+from ckan.model.types import make_uuid
 from ckan.plugins import toolkit as tk
 from ckan.tests import helpers
+from ckanext.harvest.model import HarvestObject
 from sqlalchemy.orm import close_all_sessions
 from werkzeug.serving import make_server
 
@@ -295,6 +297,19 @@ def make_dataset(people: People) -> Callable[..., dict[str, Any]]:
         return helpers.call_action("package_create", {"user": "editor", "ignore_auth": False}, **values)
 
     return make
+
+
+@pytest.fixture
+def of_source() -> Callable[[dict[str, Any], str], None]:
+    """Say that a dataset is of a harvest source, as a harvest does."""
+
+    def note(package: dict[str, Any], source_id: str) -> None:
+        guid = naming.dataset_guid(package["dvc_repository"], package.get("dvc_stage") or "train")
+        values = {"guid": guid, "package_id": package["id"], "harvest_source_id": source_id, "current": True}
+        model.Session.execute(sa.insert(HarvestObject).values(id=make_uuid(), **values))
+        model.Session.commit()
+
+    return note
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_arguments_answer_and_rights_are_documented(action):
 
 
 @pytest.fixture
-def world(people, make_dataset):
+def world(people, make_dataset, of_source):
     """What the examples speak of."""
     package = make_dataset(name="titanic-train", dvc_repository="https://example.org/o/titanic.git")
     raw = make_dataset(name="titanic-raw", resources=[{"name": "train.csv", "url": ""}])
@@ -79,6 +79,7 @@ def world(people, make_dataset):
              "plots": [{"name": "loss.csv", "files": ["loss.csv"]}]}
         ],
     )  # fmt: skip
+    of_source(package, source["id"])
     tie = {"package_id": package["id"], "server": "lab", "kind": "run", "relation": "used"}
     tie["created"] = datetime.datetime(2026, 1, 1)  # noqa: DTZ001 naive UTC, as CKAN stores it
     model.Session.add_all(

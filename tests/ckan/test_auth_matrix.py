@@ -283,9 +283,10 @@ class World:
 
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
-def test_the_matrix(people, make_dataset, api, refused, private):
+def test_the_matrix(people, make_dataset, of_source, api, refused, private):
     """All in one test: the catalog is the same, and a wrong cell names itself."""
     world = World(people, make_dataset, private)
+    of_source(world.package, world.source["id"])
     wrong = []
     for action, allowed in MATRIX.items():
         for role, person in people.all().items():
