@@ -18,6 +18,8 @@ def different(most: int) -> Callable[[Any], list[str]]:
     """A validator: a list of at most ``most`` texts, each once."""
 
     def validate(value: Any) -> list[str]:
+        if not isinstance(value, list):  # what was wrong with it is said already
+            raise tk.StopOnError
         values = list(dict.fromkeys(value))
         if len(values) > most:
             raise tk.Invalid(tk._("Must be at most {n}").format(n=most))

@@ -92,10 +92,10 @@ def run_list(
     return {
         "id": [not_empty, unicode_safe],
         "sort": [default("started"), unicode_safe, run_sort],
-        "order": [default("desc"), one_of(("asc", "desc"))],
+        "order": [default("desc"), one_of(["asc", "desc"])],
         "metric": [ignore_missing, unicode_safe, at_most(MAX_TARGET)],
         "best": [default(False), boolean_validator],
-        "goal": [ignore_missing, one_of(("max", "min"))],
+        "goal": [ignore_missing, one_of(["max", "min"])],
         "columns": [default(True), boolean_validator],
         "version": [ignore_missing, unicode_safe],
         "only": [ignore_missing, texts],

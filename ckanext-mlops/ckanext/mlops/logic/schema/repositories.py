@@ -24,7 +24,7 @@ def repository_metrics(
         "columns": [ignore_missing, texts],
         "where": [ignore_missing, texts],
         "sort": [ignore_missing, unicode_safe, at_most(MAX_TARGET)],
-        "order": [default("desc"), one_of(("asc", "desc"))],
+        "order": [default("desc"), one_of(["asc", "desc"])],
         "changed_only": [default(False), boolean_validator],
     }
 
