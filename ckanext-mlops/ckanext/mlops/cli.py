@@ -71,16 +71,16 @@ def preview(source: str, config: str | None, as_json: bool) -> None:
 
     SOURCE is the id, name or URL of a harvest source, or the address of any repository that this portal may read.
     """
-    from ckanext.mlops.harvesting import foreground, gather
+    from ckanext.mlops.harvesting import foreground, planning, reading
 
     try:
         try:
-            prepared = gather.preview(foreground.find_source(source), _say, config_text=config)
+            prepared = planning.preview(foreground.find_source(source), _say, config_text=config)
         except foreground.NoSource:
             if "/" not in source and ":" not in source:
                 raise
-            settings = gather.configuration(config)
-            prepared = gather.prepare(model.Session(), source, settings, source_id=None, progress=_say)
+            settings = reading.configuration(config)
+            prepared = planning.prepare(model.Session(), source, settings, source_id=None, progress=_say)
     except (MlopsError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     finally:

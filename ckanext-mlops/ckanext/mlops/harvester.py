@@ -15,6 +15,7 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Action, Context, DataDict
 from ckanext.harvest import queue
 from ckanext.harvest.harvesters.base import HarvesterBase
+from ckanext.harvest.logic.dictization import harvest_job_dictize
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError, HarvestSource
 
 from ckanext.mlops import cleanup
@@ -27,6 +28,8 @@ from ckanext.mlops.harvesting import (
     gather,
     mails,
     memory,
+    planning,
+    reading,
     repositories,
     source_form,
     stopping,
@@ -71,6 +74,20 @@ def harvest_job_create(next_action: Action, context: Context, data_dict: DataDic
             {"user": str(context.get("user") or ""), "ignore_auth": True}, {"source_id": str(source.id)}
         )
     return next_action(context, data_dict)
+
+
+@tk.chained_action
+def harvest_send_job_to_gather_queue(next_action: Action, context: Context, data_dict: DataDict) -> Any:
+    """Send a job on its way, without the source's page, for which all datasets of the source are counted."""
+    job: Any = HarvestJob.get(data_dict.get("id"))
+    page = model.Package.get(job.source_id) if job is not None and job.source.type == DvcHarvester.NAME else None
+    if page is None or page.state != "active" or not job.source.active:
+        return next_action(context, data_dict)
+    tk.check_access("harvest_send_job_to_gather_queue", context, {"id": job.id, "source_id": job.source_id})
+    job.status = "Running"
+    job.save()
+    queue.get_gather_publisher().send({"harvest_job_id": job.id})
+    return harvest_job_dictize(job, context)
 
 
 @tk.chained_action
@@ -121,7 +138,7 @@ class DvcHarvester(HarvesterBase):
     def after_dataset_create(self, context: Context, pkg_dict: dict[str, Any]) -> None:
         """Refuse a source whose address cannot be read, while its owner is at the form."""
         if pkg_dict.get("type") == "harvest" and pkg_dict.get("source_type") == self.NAME:
-            config = gather.configuration(str(pkg_dict.get("config") or ""))
+            config = reading.configuration(str(pkg_dict.get("config") or ""))
             why = repositories.refused(str(pkg_dict["url"]).strip(), fetched=not config.push)
             if why:
                 model.Session.rollback()
@@ -132,10 +149,12 @@ class DvcHarvester(HarvesterBase):
         self.after_dataset_create(context, pkg_dict)
 
     def get_actions(self) -> dict[str, Action]:
-        """What `ckan harvester run` calls, with more care for what was interrupted; whole clearing and stopping."""
+        """What `ckan harvester run` calls, with more care for what was interrupted; a begin that costs little; whole
+        clearing and stopping."""
         return {
             "harvest_jobs_run": cast(Action, harvest_jobs_run),
             "harvest_job_create": cast(Action, harvest_job_create),
+            "harvest_send_job_to_gather_queue": cast(Action, harvest_send_job_to_gather_queue),
             "harvest_source_clear": cast(Action, harvest_source_clear),
             "harvest_job_abort": cast(Action, harvest_job_abort),
         }
@@ -155,7 +174,7 @@ class DvcHarvester(HarvesterBase):
         :raises ConfigError: naming the option, the fault and the remedy
         """
         config = source_form.sent(config)
-        gather.configuration(config)
+        reading.configuration(config)
         return config
 
     def get_original_url(self, harvest_object_id: str) -> str | None:
@@ -181,8 +200,8 @@ class DvcHarvester(HarvesterBase):
         return ids
 
     def gather_prepared(
-        self, harvest_job: HarvestJob, progress: gather.Progress = log.info, *, wait: float = 600.0
-    ) -> tuple[gather.Prepared | None, list[str]]:
+        self, harvest_job: HarvestJob, progress: follow.Progress = log.info, *, wait: float = 600.0
+    ) -> tuple[planning.Prepared | None, list[str]]:
         """Like :meth:`gather_stage`, with the plan; None when the repository could not be read.
 
         A database that is away is waited for; what was read until then is in the mirror and its cache.

@@ -18,7 +18,7 @@ from ckan.tests import helpers
 from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestJob, HarvestObject
 
-from ckanext.mlops.harvesting import apply, batches, gather, watch
+from ckanext.mlops.harvesting import apply, batches, gather, locks, planning, reading, watch
 
 DEAD = "http://127.0.0.1:1/solr/ckan"
 
@@ -130,15 +130,15 @@ def test_the_database_is_away_for_a_while(
 
 
 # Where in a gather: before anything is read, read, planned, half stored.
-GATHERING = ["fetch", "read", "plan", "_note"]
+GATHERING = [(reading, "fetch"), (reading, "read"), (planning, "plan"), (gather, "_note")]
 
 
-@pytest.mark.parametrize("where", GATHERING)
+@pytest.mark.parametrize(("module", "where"), GATHERING)
 def test_the_database_is_away_during_a_gather(
-    where: str, undisturbed: Any, consume: Any, away: Any, monkeypatch: pytest.MonkeyPatch
+    module: Any, where: str, undisturbed: Any, consume: Any, away: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = start(undisturbed.source_id)
-    original, calls = getattr(gather, where), []
+    original, calls = getattr(module, where), []
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
         calls.append(1)
@@ -147,7 +147,7 @@ def test_the_database_is_away_during_a_gather(
             away(2)
         return result
 
-    monkeypatch.setattr(gather, where, interrupted)
+    monkeypatch.setattr(module, where, interrupted)
     consume("gather")
     assert len(calls) == 2
     consume("fetch")
@@ -164,14 +164,14 @@ def test_the_database_stays_away_during_a_gather(
     job_id = start(undisturbed.source_id)
     patiently = batches.patiently
     monkeypatch.setattr(batches, "patiently", lambda work, patience=0: patiently(work, patience))
-    plan = gather.plan
+    plan = planning.plan
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
         away(0)
         return plan(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(gather, "plan", interrupted)
+        patch.setattr(planning, "plan", interrupted)
         consume("gather")
     finish(undisturbed.source_id)
     report = helpers.call_action("mlops_harvest_report", {"user": "root"}, id=job_id)
@@ -349,9 +349,9 @@ def _consume_in_child(consume: Any) -> None:
 def test_a_source_is_read_by_one_process_at_a_time(repo: Any, source: Any, show: Any) -> None:
     source(repo.path)
     source_id = show("titanic")["id"]
-    with gather.locked(source_id, wait=0), pytest.raises(gather.SourceBusy), gather.locked(source_id, wait=0):
+    with locks.locked(source_id, wait=0), pytest.raises(locks.SourceBusy), locks.locked(source_id, wait=0):
         raise AssertionError("never reached")
-    with gather.locked(source_id, wait=0):
+    with locks.locked(source_id, wait=0):
         pass
 
 

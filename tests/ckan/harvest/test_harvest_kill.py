@@ -17,9 +17,9 @@ from ckanext.harvest.model import HarvestJob, HarvestObject
 
 # (where, the how manyeth call, whether before or after it)
 POINTS = [
-    ("ckanext.mlops.harvesting.gather:update_mirror", 1, "before"),
-    ("ckanext.mlops.harvesting.gather:read_repository", 1, "after"),
-    ("ckanext.mlops.harvesting.gather:plan", 1, "after"),
+    ("ckanext.mlops.harvesting.reading:update_mirror", 1, "before"),
+    ("ckanext.mlops.harvesting.reading:read_repository", 1, "after"),
+    ("ckanext.mlops.harvesting.planning:plan", 1, "after"),
     ("ckanext.mlops.harvesting.gather:_note", 1, "after"),
     ("ckanext.mlops.harvesting.gather:_store", 1, "after"),
     ("ckanext.mlops.harvesting.foreground:_gather", 1, "after"),

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 from ckan import model
-from ckan.tests import helpers
+from ckan.plugins import toolkit as tk
+from ckan.tests import factories, helpers
 from ckanext.harvest import queue
 from ckanext.harvest.logic import HarvestJobExists
-from ckanext.harvest.model import HarvestJob, HarvestObject
+from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestSource
 
 from ckanext.mlops import harvester
 from ckanext.mlops.harvester import DvcHarvester
-from ckanext.mlops.harvesting import apply, batches, gather
+from ckanext.mlops.harvesting import apply, batches, reading
 
 
 @pytest.fixture
@@ -71,6 +72,31 @@ def test_a_job_that_is_done_stands_in_nobodys_way(
     assert api("mlops_harvest_report", people.editor, id=second["id"])["counts"]["added"] == 3
 
 
+def test_a_job_is_sent_by_who_may_change_the_source_and_only_while_it_is_active(
+    repo: Any, source: Any, show: Any, consume: Any
+) -> None:
+    source(repo.path)
+    harvest_source = HarvestSource.get(show("titanic")["id"])
+    job = HarvestJob(source=harvest_source)
+    job.save()
+    send = "harvest_send_job_to_gather_queue"
+    stranger = factories.User()
+    with pytest.raises(tk.NotAuthorized):
+        helpers.call_action(send, {"user": stranger["name"], "ignore_auth": False}, id=job.id)
+    assert HarvestJob.get(job.id).status == "New"
+    sent = helpers.call_action(send, {"user": "root"}, id=job.id)
+    assert (sent["id"], sent["status"]) == (job.id, "Running")
+    assert consume("gather") == 1
+
+    helpers.call_action("harvest_source_delete", {"user": "root"}, id=harvest_source.id)
+    later = HarvestJob(source=harvest_source)
+    later.save()
+    with pytest.raises(tk.ValidationError):
+        helpers.call_action(send, {"user": "root"}, id=later.id)
+    assert HarvestJob.get(later.id).status == "New"
+    assert consume("gather") == 0
+
+
 def test_the_same_message_twice_writes_once(repo: Any, source: Any, show: Any, catalog: Any, consume: Any) -> None:
     source(repo.path)
     source_id = show("titanic")["id"]
@@ -103,7 +129,7 @@ def test_no_error_leaves_the_harvester(
     assert (job["status"], job["stats"]["errored"]) == ("Finished", 3)
     assert "unforeseen" in job["object_error_summary"][0]["message"]
     assert "Traceback" in caplog.text
-    monkeypatch.setattr(gather, "read", fault)
+    monkeypatch.setattr(reading, "read", fault)
     job = run(source_id)
     assert job["status"] == "Finished"
     assert "unforeseen" in job["gather_error_summary"][0]["message"]

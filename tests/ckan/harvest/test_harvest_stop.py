@@ -11,7 +11,7 @@ from ckan.tests import helpers
 from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestObject
 
-from ckanext.mlops.harvesting import batches, gather
+from ckanext.mlops.harvesting import batches, planning
 
 
 @pytest.fixture
@@ -32,14 +32,14 @@ def report_of(job_id: str) -> dict[str, Any]:
 def test_stopped_while_it_is_read(
     job: Any, consume: Any, harvest: Any, people: Any, sign_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = gather.plan
+    plan = planning.plan
 
     def stopped(*arguments: Any, **options: Any) -> Any:
         stop(job["id"])
         return plan(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(gather, "plan", stopped)
+        patch.setattr(planning, "plan", stopped)
         consume("gather")
     assert consume("fetch") == 0
     assert model.Session.scalar(sa.select(sa.func.count()).select_from(HarvestObject)) == 0

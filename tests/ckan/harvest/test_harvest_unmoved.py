@@ -8,20 +8,20 @@ import pytest
 from ckan import model
 from ckan.tests import helpers
 
-from ckanext.mlops.harvesting import foreground, gather
+from ckanext.mlops.harvesting import foreground, planning, reading
 
 
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is read from now on; reading works as ever."""
     found: list[str] = []
-    read = gather.read
+    read = reading.read
 
     def noted(mirror: Any, *arguments: Any) -> Any:
         found.append(mirror.url)
         return read(mirror, *arguments)
 
-    monkeypatch.setattr(gather, "read", noted)
+    monkeypatch.setattr(reading, "read", noted)
     return found
 
 
@@ -39,7 +39,7 @@ def test_the_answer_is_that_of_a_reading(
     short = harvest()
     assert unread == []
     assert catalog(exact=True) == before
-    monkeypatch.setattr(gather.settled, "recall", lambda *arguments: None)
+    monkeypatch.setattr(planning.settled, "recall", lambda *arguments: None)
     full = harvest()
     assert len(unread) == 1
     assert (short.summary, short.results, short.problems) == (full.summary, full.results, full.problems)
@@ -50,7 +50,7 @@ def test_problems_are_told_again(repo: Any, source: Any, harvest: Any, unread: l
     repo.commit("A lock without a pipeline")
     source(repo.path)
     harvest()
-    first = gather.preview(foreground.find_source("titanic"))
+    first = planning.preview(foreground.find_source("titanic"))
     assert len(unread) == 1
     assert "has no dvc.yaml beside it" in first.warnings[0]
 

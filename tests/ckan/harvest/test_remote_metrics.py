@@ -11,7 +11,7 @@ import pytest
 from ckan.common import config as ckan_settings
 from ckan.tests import helpers
 
-from ckanext.mlops.harvesting import foreground, gather
+from ckanext.mlops.harvesting import foreground, planning
 
 from .conftest import Repo
 
@@ -79,7 +79,7 @@ def scores(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 def warnings() -> str:
-    return "\n".join(gather.preview(foreground.find_source("titanic"), progress=lambda message: None).warnings)
+    return "\n".join(planning.preview(foreground.find_source("titanic"), progress=lambda message: None).warnings)
 
 
 def test_values_are_those_of_the_files(project: Any, store: Any, source: Any, harvest: Any, page: Any) -> None:

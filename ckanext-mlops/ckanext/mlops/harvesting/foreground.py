@@ -18,7 +18,8 @@ from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvester import DvcHarvester, user_name
 from ckanext.mlops.harvesting import batches, memory
-from ckanext.mlops.harvesting.gather import Prepared, Progress
+from ckanext.mlops.harvesting.follow import Progress
+from ckanext.mlops.harvesting.planning import Prepared
 from ckanext.mlops.search import overdue
 from ckanext.mlops.tracking import links as mlflow_links
 

@@ -14,7 +14,7 @@ from ckanext.harvest.model import HarvestJob, HarvestSource
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog.text import line
-from ckanext.mlops.harvesting import gather, reports
+from ckanext.mlops.harvesting import reading, reports
 from ckanext.mlops.harvesting.source_config import ConfigError
 from ckanext.mlops.model import Plan
 from ckanext.mlops.model.tables import utc_now
@@ -56,7 +56,7 @@ def send_due() -> int:
 
 def _wanted(source: HarvestSource) -> bool:
     try:
-        return gather.configuration(str(source.config or "")).mail_reports
+        return reading.configuration(str(source.config or "")).mail_reports
     except ConfigError:
         return False
 

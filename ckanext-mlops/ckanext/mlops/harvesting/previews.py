@@ -7,7 +7,7 @@ import logging
 from ckan import model
 from ckanext.harvest.model import HarvestSource
 
-from ckanext.mlops.harvesting import follow, gather
+from ckanext.mlops.harvesting import follow, planning
 from ckanext.mlops.harvesting.batches import sentence
 from ckanext.mlops.model import plans
 
@@ -24,9 +24,9 @@ def run(plan_id: str) -> None:
     source_id = str(row.source_id)
     follow.note(plan_id, source_id, "preview", state="reading")
     try:
-        prepared = gather.preview(source, follow.progress(plan_id, source_id, log.info, "preview"))
+        prepared = planning.preview(source, follow.progress(plan_id, source_id, log.info, "preview"))
     except Exception as error:
         session.rollback()
         follow.note(plan_id, source_id, "preview", state="failed", progress=sentence(error))
         return
-    plans.write_now(plan_id, source_id, "preview", state="planned", progress="", facts=follow.shown(prepared))
+    plans.write_now(plan_id, source_id, "preview", state="planned", progress="", facts=prepared.shown())

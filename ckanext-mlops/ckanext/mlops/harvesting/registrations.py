@@ -21,7 +21,7 @@ from ckanext.mlops.catalog.registration import NoSuchStep
 from ckanext.mlops.core.address import shown
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.repository import read_repository
-from ckanext.mlops.harvesting import follow, gather, memory, repositories
+from ckanext.mlops.harvesting import follow, memory, reading, repositories
 from ckanext.mlops.harvesting.batches import sentence
 from ckanext.mlops.harvesting.source_config import SourceConfig
 from ckanext.mlops.model import plans
@@ -70,7 +70,7 @@ def read(
     :param organizations: on whose behalf, as :func:`repositories.credential` takes them
     :raises MlopsError: it cannot be read, or there is no such thing
     """
-    mirror = gather.fetch(asked["url"], SourceConfig(credential=asked["credential"]), progress, organizations)
+    mirror = reading.fetch(asked["url"], SourceConfig(credential=asked["credential"]), progress, organizations)
     warm = mirror.git_dir.with_name(f"{mirror.git_dir.name}.cache")
     opened = read_repository(mirror.git_dir, url=mirror.url, limits=repositories.limits(), cache=warm)
     wanted = asked["revision"] or opened.repository.default_branch

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog import undo
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.harvesting import apply, batches, memory, refs, settled
+from ckanext.mlops.harvesting import apply, batches, follow, locks, memory, refs, settled, watch
 from ckanext.mlops.logic import shown
 from ckanext.mlops.model import Edge, Link, Version, hashes, lineage, plans, versions
 from ckanext.mlops.model.tables import utc_now
@@ -49,13 +49,10 @@ def run(job_id: str, user: str, *, partly: bool = False, step: Step | None = Non
     """
     session = model.Session()
     job = session.get(HarvestJob, job_id, populate_existing=True)
-    from ckanext.mlops.harvesting import gather, watch
-
     if job is None or not watch.is_over(session, job_id):
         raise NotReverted("Only a harvest that is finished can be reverted.")
     source_id = str(job.source_id)
-
-    with gather.locked(source_id, wait=0):
+    with locks.locked(source_id, wait=0):
         ids = session.scalars(
             sa.select(HarvestObject.id)
             .join(HarvestObjectExtra, HarvestObjectExtra.harvest_object_id == HarvestObject.id)
@@ -283,8 +280,6 @@ def _refs_back(session: Session, job_id: str) -> None:
 
 def in_background(job_id: str, user: str, *, partly: bool) -> None:
     """The worker's part: revert, and note how it went where the job's page finds it."""
-    from ckanext.mlops.harvesting import follow
-
     session = model.Session()
     job = session.get(HarvestJob, job_id)
     if job is None:

@@ -22,7 +22,7 @@ from ckanext.harvest import queue
 from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestSource
 from sqlalchemy.orm import Session
 
-from ckanext.mlops.harvesting import batches, gather
+from ckanext.mlops.harvesting import batches, locks
 
 log = logging.getLogger(__name__)
 _BEAT = 45.0
@@ -101,9 +101,9 @@ def is_over(session: Session, job_id: str) -> bool:
 
 def _gather(job_id: str, source_id: str) -> None:
     try:
-        with gather.locked(source_id, wait=0):
+        with locks.locked(source_id, wait=0):
             pass
-    except gather.SourceBusy:
+    except locks.SourceBusy:
         return
     connection = queue.get_connection()
     message = json.dumps({"harvest_job_id": job_id})

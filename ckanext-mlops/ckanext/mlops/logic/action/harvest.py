@@ -41,15 +41,15 @@ def mlops_harvest_preview(context: Context, data_dict: DataDict) -> dict[str, An
     :rtype: dictionary
     """
     # Reading a repository needs modules that pages do not.
-    from ckanext.mlops.harvesting import follow, gather
+    from ckanext.mlops.harvesting import planning
 
     tk.check_access("mlops_harvest_preview", context, data_dict)
     source = dvc_source(data_dict["id"])
     try:
-        prepared = gather.preview(source)
+        prepared = planning.preview(source)
     except (MlopsError, ValueError) as error:
         raise tk.ValidationError({"id": [str(error)]}) from error
-    return follow.shown(prepared, data_dict["limit"])
+    return prepared.shown(data_dict["limit"])
 
 
 @tk.validate_action_data(common.object_show)
