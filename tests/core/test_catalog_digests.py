@@ -133,7 +133,7 @@ def test_only_what_a_commit_changed_is_described() -> None:
     read = snapshots(replace(FIT, line=9), revision=new)
     again = draft(REPOSITORY, read, Options(), digests=(later := Digests(kept)))
     made = plan(again, known, lambda guid: pytest.fail("nothing changed"), today="2024-04-01")
-    assert [(change.kind, change.reason) for change in made.changes] == [("unchanged", "branches or tags moved")] * 2
+    assert [(change.kind, change.reason, change.refs) for change in made.changes] == [("unchanged", "", {})] * 2
     assert [change.title for change in made.changes] == [known[change.guid].title for change in made.changes]
     assert not described(again)
     assert not later.worth_keeping

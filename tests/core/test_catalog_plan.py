@@ -95,14 +95,24 @@ def test_a_changed_metric_is_a_new_version_even_when_the_fields_are_equal(catalo
     assert change.fields == [{"field": "versions", "before": 1, "after": 1}]
 
 
-def test_moved_branches_are_no_change_but_are_noted(catalog: Catalog) -> None:
+def test_a_branch_that_moves_on_is_nothing_to_what_it_leaves_alone(catalog: Catalog) -> None:
     catalog.harvest(read(Snapshot((MAIN,), (stage("a"),))))
     moved = replace(MAIN, commit="c" * 40, date="2024-03-05T00:00:00Z")
     made = catalog.harvest(read(Snapshot((moved,), (stage("a"),))))
     assert made.work == []
-    [change] = made.changes
-    assert [ref["commit"] for refs in change.refs.values() for ref in refs] == ["c" * 40]
-    [again] = catalog.harvest(read(Snapshot((moved,), (stage("a"),)))).changes
+    assert [change.refs for change in made.changes] == [{}]
+
+
+def test_new_and_moved_tags_are_no_change_but_are_noted(catalog: Catalog) -> None:
+    tag = Revision("v1", "tag", MAIN.commit, date=MAIN.date)
+    catalog.harvest(read(Snapshot((MAIN,), (stage("a"),))))
+    for moved in (tag, replace(tag, commit="c" * 40)):
+        made = catalog.harvest(read(Snapshot((MAIN, moved), (stage("a"),))))
+        assert made.work == []
+        [change] = made.changes
+        [shown] = change.refs.values()
+        assert [ref.get("commit") for ref in shown] == [None, moved.commit]
+    [again] = catalog.harvest(read(Snapshot((MAIN, moved), (stage("a"),)))).changes
     assert again.refs == {}
 
 

@@ -80,7 +80,7 @@ class Dataset:
     @cached_property
     def refs_digest(self) -> str:
         """Content hash of what the versions say about branches, tags and commits."""
-        return content_hash([[each["id"], each["refs"]] for each in self.versions])
+        return content_hash([[each["digest"], each["refs"]] for each in self.versions])
 
     @property
     def refs(self) -> dict[str, list[dict[str, str]]]:

@@ -143,7 +143,7 @@ class Draft:
         """:attr:`Dataset.digest` of the dataset."""
         return self._desk.digests.get(self._print(), lambda: self.dataset.digest)
 
-    @cached_property
+    @property
     def refs(self) -> dict[str, list[dict[str, str]]]:
         """Version id → the branches and tags that show it."""
         states = reversed(self._chosen.states)
@@ -152,10 +152,8 @@ class Draft:
     @property
     def refs_digest(self) -> str:
         """:attr:`Dataset.refs_digest` of the dataset."""
-        states = reversed(self._chosen.states)
-        shown = (
-            f'["{version}",{self._desk.refs(each[0])[1]}]' for version, each in zip(self.refs, states, strict=True)
-        )
+        states = (state for state, _, _ in reversed(self._chosen.states))
+        shown = (f'["{state.digest}",{self._desk.refs(state)[1]}]' for state in states)
         return text_hash(f"[{','.join(shown)}]")
 
     @cached_property

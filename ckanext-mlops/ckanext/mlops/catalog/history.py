@@ -21,10 +21,12 @@ def revisions(snapshots: Iterable[Snapshot]) -> list[dict[str, Any]]:
     ``metrics`` are those of the top of ``dvc.yaml``, which no stage has (``{file: {"data": …} or {"error": …}}``),
     ``params`` what the params files say (``{file: {key: value}}``), ``plots`` what is drawn, as records.
 
-    The newest :data:`MAX_REVISIONS` are kept: revisions serve people, versions keep every state.
+    The branches and the newest others are kept, :data:`MAX_REVISIONS` together: revisions serve people and say where a
+    branch is, versions keep every state.
     """
-    found = ((revision, snapshot) for snapshot in snapshots for revision in snapshot.revisions)
-    newest = sorted(found, key=lambda pair: by_date(pair[0]), reverse=True)[:MAX_REVISIONS]
+    found = [(revision, snapshot) for snapshot in snapshots for revision in snapshot.revisions]
+    found.sort(key=lambda pair: (pair[0].kind == "branch", *by_date(pair[0])), reverse=True)
+    newest = sorted(found[:MAX_REVISIONS], key=lambda pair: by_date(pair[0]), reverse=True)
     said: dict[int, dict[str, Any]] = {}
     rows = []
     for position, (revision, snapshot) in enumerate(newest):

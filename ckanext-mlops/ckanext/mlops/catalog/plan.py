@@ -36,7 +36,7 @@ class Change:
     :param after: the dataset to write; None when ``unchanged``
     :param fields: what differs, ``{"field": "resources/model.pkl/hash", "before": …, "after": …}``, values cut short
     :param reason: for people
-    :param refs: of an unchanged dataset: version id → refs, when branches or tags moved; ``refs_digest`` theirs
+    :param refs: of an unchanged dataset: version id → refs, when others show them; ``refs_digest`` theirs
     """
 
     kind: ChangeKind

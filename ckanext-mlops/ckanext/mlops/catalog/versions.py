@@ -155,9 +155,15 @@ def _current(found: list[State], default_branch: str) -> tuple[State, Revision]:
 def refs(revisions: Iterable[Revision]) -> list[dict[str, str]]:
     """The revisions as a version's ``refs``: branches, tags, experiments, by name; then commits, newest first.
 
-    At most :data:`MAX_REFS`.
+    At most :data:`MAX_REFS`. Where a branch is, only its revision says (:mod:`.history`): it moves at each commit, over
+    all that the commit leaves alone.
     """
     order = {"branch": 0, "tag": 1, "experiment": 2, "commit": 3}
     newest = sorted(revisions, key=by_date, reverse=True)
     ordered = sorted(newest, key=lambda each: (order[each.kind], "" if each.kind == "commit" else each.name))
-    return [{"name": each.name, "kind": each.kind, "commit": each.commit} for each in ordered[:MAX_REFS]]
+    return [_ref(each) for each in ordered[:MAX_REFS]]
+
+
+def _ref(revision: Revision) -> dict[str, str]:
+    named = {"name": revision.name, "kind": revision.kind}
+    return named if revision.kind == "branch" else named | {"commit": revision.commit}

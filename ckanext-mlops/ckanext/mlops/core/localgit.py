@@ -55,11 +55,17 @@ def _git_dir(path: Path) -> Path:
 
 
 def _stores(git_dir: Path, source: Source) -> Iterator[Path]:
-    """Every place that Git would read, resolved: the folder, its common folder, alternates; ``/`` for a link."""
-    pending, seen, entries = [git_dir], set(), 0
-    while pending:
-        folder = pending.pop().resolve()
-        yield folder
+    """Every place that Git would read, resolved: the folder, its common folder, alternates; ``/`` for a link.
+
+    What lies in one of them without a link on the way is not named again.
+    """
+    stores, below, seen, entries = [git_dir], list[Path](), set[Path](), 0
+    while stores or below:
+        if below:
+            folder = below.pop()
+        else:
+            folder = stores.pop().resolve()
+            yield folder
         if folder in seen:
             continue
         seen.add(folder)
@@ -75,13 +81,13 @@ def _stores(git_dir: Path, source: Source) -> Iterator[Path]:
                     # Git makes none itself; what a link changes about the layout is not worth following.
                     yield Path("/")
                 elif entry.is_dir(follow_symlinks=False):
-                    pending.append(path)
+                    below.append(path)
                 elif entry.name == "commondir":
-                    pending.append(folder / _head(path).strip())
+                    stores.append(folder / _head(path).strip())
                 elif entry.name == "alternates" and folder.name == "info":
                     lines = _head(path).splitlines()
                     # A quoted line has escapes that we do not read: it counts as leading anywhere.
-                    pending.extend(
+                    stores.extend(
                         Path("/") if line[0] == '"' else folder.parent / line
                         for line in lines
                         if line and line[0] != "#"

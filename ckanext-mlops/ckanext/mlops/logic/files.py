@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.logic.reader import same_user
 from ckanext.mlops.logic.versions import chain
-from ckanext.mlops.model import Version, contents
+from ckanext.mlops.model import Version, contents, revisions
 from ckanext.mlops.transfers import origins
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -92,6 +92,13 @@ def at(context: Context, package: Mapping[str, Any], wanted: str = "") -> At:
         in_refs = sa.func.jsonb_path_exists(
             Version.refs, sa.cast(f'$[*] ? (@.commit starts with "{wanted}")', sa.dialects.postgresql.JSONPATH)
         )
+        heads = revisions.branches(session, packages)
+        named += [
+            sa.and_(Version.package_id == package_id, Version.refs.contains([{"kind": "branch", "name": name}]))
+            for package_id, found in heads.items()
+            for name, commit in found.items()
+            if commit.startswith(wanted)
+        ]
         named.append(in_refs)
     for condition in named:
         found = session.scalar(query.where(condition))

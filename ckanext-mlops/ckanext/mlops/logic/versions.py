@@ -84,8 +84,12 @@ def before(context: Context, goes_on_from: Mapping[str, str]) -> dict[str, list[
     return found
 
 
-def version_dict(version: Version) -> dict[str, Any]:
-    """A row of the version table; dates are ISO 8601 in UTC."""
+def version_dict(version: Version, branches: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """A row of the version table; dates are ISO 8601 in UTC.
+
+    :param branches: where the branches are (:func:`.model.revisions.branches`)
+    """
+    heads = branches.get(version.package_id, {})
     return {
         "id": version.id,
         "package_id": version.package_id,
@@ -95,7 +99,7 @@ def version_dict(version: Version) -> dict[str, Any]:
         "committed": iso(version.committed),
         "author": version.author,
         "message": version.message,
-        "refs": version.refs,
+        "refs": [{"commit": heads.get(each["name"], ""), **each} for each in version.refs],
         "current": version.current,
         "position": version.position,
         "first_seen": iso(version.first_seen),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -142,8 +142,7 @@ def find(session: Session, text: str, repository: str, package_ids: Collection[s
                 known.where(Revision.commit.startswith(text.lower())).order_by(order, Revision.position.desc())
             ).first()
             if row is not None:
-                shown = (("commit", row.commit),)
-                return Moment("commit", row.commit, row.commit, row.committed, repository, shown)
+                return replace(_of_revision(row, repository), kind="commit", ref=row.commit)
     version = session.get(Version, text)
     if version is not None:
         return _of_version(session, version)

@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ckanext.mlops.model import revisions
 from ckanext.mlops.model.lineage import texts
 from ckanext.mlops.model.tables import Version
 
@@ -30,6 +31,7 @@ class Ref:
 
 def of_datasets(session: Session, ids: Iterable[str], limit: int) -> list[Ref]:
     """The refs that show a version of one of the datasets ``ids``: tags first, newest first."""
+    ids = list(ids)
     each = sa.func.jsonb_array_elements(Version.refs).table_valued("value").render_derived()
     value = each.c.value
     name, kind, commit = (value.op("->>")(key) for key in ("name", "kind", "commit"))
@@ -49,8 +51,9 @@ def of_datasets(session: Session, ids: Iterable[str], limit: int) -> list[Ref]:
         .order_by((kind == "tag").desc(), newest.desc().nulls_last(), name)
         .limit(limit)
     )
+    heads = {name: at for each in revisions.branches(session, ids).values() for name, at in each.items()}
     return [
-        Ref(row.name or "", row.kind or "", row.commit or "", row.committed, row.datasets)
+        Ref(row.name, row.kind, row.commit or heads.get(row.name, ""), row.committed, row.datasets)
         for row in session.execute(statement)
     ]
 

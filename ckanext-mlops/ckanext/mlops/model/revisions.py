@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from ckanext.harvest.model import HarvestObject
 from sqlalchemy.orm import Session
 
+from ckanext.mlops.model.lineage import texts
 from ckanext.mlops.model.tables import Revision
 from ckanext.mlops.model.versions import naive_utc
 
@@ -49,6 +51,23 @@ def heads(session: Session, start: str, limit: int) -> list[tuple[str, str]]:
         Revision.kind.in_(("branch", "tag")), Revision.commit.startswith(start, autoescape=True)
     )
     return list(session.execute(query.distinct().order_by(Revision.repository, Revision.name).limit(limit)).tuples())
+
+
+def branches(session: Session, package_ids: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Dataset id → branch → the commit that it was at when the dataset's source was harvested last."""
+    own = (
+        sa.select(HarvestObject.package_id, HarvestObject.harvest_source_id)
+        .where(HarvestObject.package_id == sa.any_(texts(package_ids)), HarvestObject.current)
+        .order_by(HarvestObject.gathered)
+    )
+    source_of = {str(row.package_id): str(row.harvest_source_id) for row in session.execute(own)}
+    found: dict[str, dict[str, str]] = {source_id: {} for source_id in source_of.values()}
+    rows = sa.select(Revision.source_id, Revision.name, Revision.commit).where(
+        Revision.source_id.in_(found), Revision.kind == "branch"
+    )
+    for row in session.execute(rows) if found else ():
+        found[row.source_id][row.name] = row.commit
+    return {package_id: found[source_id] for package_id, source_id in source_of.items()}
 
 
 def delete_of_source(session: Session, source_id: str) -> None:

@@ -21,7 +21,8 @@ class Version(tk.BaseModel):
     """One distinct state of a dataset: hashes of outputs and dependencies, command, params and metrics.
 
     ``id`` is :func:`naming.version_id`, ``digest`` the state's. ``refs`` lists the branches and tags that show this
-    state, ``[{"name": "baseline", "kind": "tag", "commit": "…"}]``; it is empty when none does any more. ``facts`` is
+    state, ``[{"name": "baseline", "kind": "tag", "commit": "…"}, {"name": "main", "kind": "branch"}]``: where a branch
+    is, :class:`Revision` says. It is empty when none does any more. ``facts`` is
     the stage record (``records.to_dict(Stage)``). ``position`` orders a dataset's versions, newest first = highest.
     """
 

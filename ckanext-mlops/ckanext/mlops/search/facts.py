@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.tables import flatten
-from ckanext.mlops.model import run_links
+from ckanext.mlops.model import revisions, run_links
 from ckanext.mlops.model.lineage import texts
 from ckanext.mlops.model.tables import Experiment, Link, RegisteredModel, Version
 from ckanext.mlops.model.transfers import Content
@@ -111,12 +111,15 @@ def _of_versions(session: Session, found: Mapping[str, Facts]) -> None:
         .subquery()
     )
     rows = session.execute(sa.select(ranked).where(ranked.c.rank <= MAX_VERSIONS).order_by("package_id", "rank"))
+    branches = revisions.branches(session, found)
     for package_id, versions in groupby(rows, key=lambda row: row.package_id):
         refs, commits, contents = dict[str, None](), dict[str, None](), dict[str, None]()
         result = found[package_id]
         for row in versions:
             refs |= dict.fromkeys(ref["name"] for ref in row.refs if ref.get("kind") != "commit")
-            commits |= dict.fromkeys((row.commit, *(ref["commit"] for ref in row.refs)))
+            heads = branches.get(package_id, {})
+            at = (ref.get("commit") or heads.get(ref["name"], "") for ref in row.refs)
+            commits |= dict.fromkeys(each for each in (row.commit, *at) if each)
             contents |= dict.fromkeys(str(each) for each in row.hashes or () if each)
             if row.facts:
                 _current(result, row.facts)

@@ -13,7 +13,7 @@ from ckanext.mlops.logic import file_diff
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import versions as schema
 from ckanext.mlops.logic.versions import Chain, chain, changes, version_dict
-from ckanext.mlops.model import Version, versions
+from ckanext.mlops.model import Version, revisions, versions
 
 
 @tk.side_effect_free
@@ -53,9 +53,10 @@ def mlops_version_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
         raise tk.ObjectNotFound(tk._("Dataset not found"))
     found = chain(context, package) if data_dict["chain"] else Chain([package])
     rows = versions.page(session, found.ids, data_dict["limit"], data_dict["offset"])
+    heads = revisions.branches(session, found.ids)
     return {
         "count": versions.count(session, found.ids),
-        "results": [version_dict(row) | {"dataset": found.name(row.package_id)} for row in rows],
+        "results": [version_dict(row, heads) | {"dataset": found.name(row.package_id)} for row in rows],
         "chain": found.links(),
     }
 
@@ -81,7 +82,7 @@ def mlops_version_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     session = cast(Session, context["session"])
     version, found = _version(context, data_dict["id"])
     older = versions.before(session, version, found.ids)
-    return version_dict(version) | {
+    return version_dict(version, revisions.branches(session, [version.package_id])) | {
         "dataset": found.name(version.package_id),
         "previous": None if older is None else older.id,
         "previous_dataset": None if older is None else found.name(older.package_id),
@@ -110,10 +111,12 @@ def mlops_version_diff(context: Context, data_dict: DataDict) -> dict[str, Any]:
     :rtype: dictionary
     """
     tk.check_access("mlops_version_diff", context, data_dict)
+    session = cast(Session, context["session"])
     sides = {}
     for side in ("before", "after"):
         version, found = _version(context, data_dict[side])
-        sides[side] = version_dict(version) | {"dataset": found.name(version.package_id)}
+        heads = revisions.branches(session, [version.package_id])
+        sides[side] = version_dict(version, heads) | {"dataset": found.name(version.package_id)}
     return {**sides, "changes": changes(sides["after"]["facts"], sides["before"]["facts"])}
 
 
