@@ -77,6 +77,16 @@ def test_a_worker_looks_and_everybody_sees(dataset, api, people, page, tmp_path)
     assert looking.look(dataset["id"], now=later).pushed == 2
 
 
+@pytest.mark.with_plugins("mlops_preview")
+def test_a_preview_is_there_once_with_a_view_of_it_and_without(dataset, api, people, page):
+    looking.look(dataset["id"])
+    resource = dataset["resources"][0]["id"]
+    address = f"/dataset/titanic/resource/{resource}"
+    assert page(address).body.count('id="mlops-profile-heading"') == 1
+    api("resource_view_create", people.editor, resource_id=resource, title="Preview", view_type="mlops_preview")
+    assert page(address).body.count('id="mlops-profile-heading"') == 1
+
+
 def test_the_comparison_of_versions_shows_columns_to_who_may_take_the_files(dataset, api, people, page):
     looking.look(dataset["id"])
     after, before = (row.id for row in versions.page(model.Session(), [dataset["id"]], 5))
