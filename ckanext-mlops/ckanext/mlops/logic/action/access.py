@@ -12,12 +12,13 @@ from ckan.types import Context, DataDict
 
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import transfer as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.model.transfers import AccessRequest
 from ckanext.mlops.transfers import audit
 
 
-@tk.validate_action_data(schema.access_ask)
+@validated(schema.access_ask)
 def mlops_access_ask(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Ask for access to a dataset that you may not see, or whose files are given on request only.
 
@@ -61,7 +62,7 @@ def mlops_access_ask(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_access_list(context: Context, data_dict: DataDict) -> list[dict[str, Any]]:
     """The requests for access to a dataset, the open ones first.
 
@@ -89,7 +90,7 @@ def mlops_access_list(context: Context, data_dict: DataDict) -> list[dict[str, A
     return [_dictize(row, name) for row, name in rows]
 
 
-@tk.validate_action_data(schema.access_decide)
+@validated(schema.access_decide)
 def mlops_access_decide(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Grant or deny a request for access.
 

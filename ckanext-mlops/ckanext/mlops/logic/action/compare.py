@@ -10,10 +10,11 @@ from ckan.types import Context, DataDict
 
 from ckanext.mlops.logic import compared, comparison
 from ckanext.mlops.logic.schema import compare as schema
+from ckanext.mlops.logic.schema.common import validated
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.compare)
+@validated(schema.compare)
 def mlops_compare(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Versions of datasets and MLflow runs side by side: up to ten, of DVC and MLflow together, differences first.
 

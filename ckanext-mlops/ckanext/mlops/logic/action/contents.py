@@ -15,10 +15,11 @@ from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import registration as registration_schema
 from ckanext.mlops.logic.schema import transfer as transfer_schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.transfers import looking, profiles
 
 
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_content_check(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Have a worker look whether the files of all versions of a dataset are in their storage, and make previews.
 
@@ -39,7 +40,7 @@ def mlops_content_check(context: Context, data_dict: DataDict) -> dict[str, Any]
 
 
 @tk.side_effect_free
-@tk.validate_action_data(transfer_schema.profile_show)
+@validated(transfer_schema.profile_show)
 def mlops_profile_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What is in a file at a version: columns of a table, a sample; and how its columns differ from another version's.
 
@@ -73,7 +74,7 @@ def mlops_profile_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(registration_schema.content_find)
+@validated(registration_schema.content_find)
 def mlops_content_find(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Which files of the catalog have a content now, or had it once: is this file known, and where does it come from?
 

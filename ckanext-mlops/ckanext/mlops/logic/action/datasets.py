@@ -17,6 +17,7 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.logic.reader import same_user
 from ckanext.mlops.logic.schema import datasets as schema
 from ckanext.mlops.logic.schema import transfer
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.transfers import appending, bulk
 
 Action = Callable[[Context, DataDict], Any]
@@ -45,7 +46,7 @@ def files_apart(action: Action) -> Action:
 
 
 @files_apart
-@tk.validate_action_data(schema.dataset_load)
+@validated(schema.dataset_load)
 def mlops_dataset_load(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Create or update many datasets in one request, each with the rights of the caller.
 
@@ -85,7 +86,7 @@ def mlops_dataset_load(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @files_apart
-@tk.validate_action_data(transfer.file_append)
+@validated(transfer.file_append)
 def mlops_file_append(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Upload a large file to a resource in parts; what broke is continued. ``ckan-mlops upload`` does it.
 

@@ -14,10 +14,11 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import fields
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import datasets as schema
+from ckanext.mlops.logic.schema.common import validated
 
 
 @tk.side_effect_free
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_field_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The fields of a harvested dataset for which Git and the portal differ, and those for which Git's value was taken.
 
@@ -41,7 +42,7 @@ def mlops_field_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     return {"count": len(found), "results": found}
 
 
-@tk.validate_action_data(schema.field)
+@validated(schema.field)
 def mlops_field_take(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Take what Git says for a field that a person edited; from then on the field follows the repository.
 
@@ -64,7 +65,7 @@ def mlops_field_take(context: Context, data_dict: DataDict) -> dict[str, Any]:
     return _decide(context, data_dict, activity.TOOK_FIELD)
 
 
-@tk.validate_action_data(schema.field)
+@validated(schema.field)
 def mlops_field_restore(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Put back what a person had in a field before Git's value was taken.
 

@@ -13,6 +13,7 @@ from ckanext.mlops.catalog.recipe import recipe
 from ckanext.mlops.logic import files
 from ckanext.mlops.logic.reader import same_user
 from ckanext.mlops.logic.schema import transfer as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model.transfers import Audit
 
 
@@ -24,7 +25,7 @@ def package_dict(context: Context, package_id: str) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.at_version)
+@validated(schema.at_version)
 def mlops_file_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The files of a dataset at one version, and where the portal gives them.
 
@@ -54,7 +55,7 @@ def mlops_file_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.at_version)
+@validated(schema.at_version)
 def mlops_recipe_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """How to make the outputs of a version again: exact commands, inputs, parameters, hashes that must come out.
 
@@ -79,7 +80,7 @@ def mlops_recipe_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.audit_list)
+@validated(schema.audit_list)
 def mlops_audit_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Who took which files of a dataset, and who was given access to it, newest first.
 

@@ -16,12 +16,13 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import approval, reports
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import harvest as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model import Plan, plans
 from ckanext.mlops.model.tables import utc_now
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.harvest_preview)
+@validated(schema.harvest_preview)
 def mlops_harvest_preview(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What harvesting a DVC source now would do to each dataset, and why. Nothing in the catalog is written.
 
@@ -52,7 +53,7 @@ def mlops_harvest_preview(context: Context, data_dict: DataDict) -> dict[str, An
     return prepared.shown(data_dict["limit"])
 
 
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_preview_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Let a worker read a DVC source and say what a harvest would do. Nothing in the catalog is written.
 
@@ -82,7 +83,7 @@ def mlops_preview_create(context: Context, data_dict: DataDict) -> dict[str, Any
 
 
 @tk.side_effect_free
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_preview_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The newest preview of a harvest source.
 
@@ -104,7 +105,7 @@ def mlops_preview_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.harvest_report)
+@validated(schema.harvest_report)
 def mlops_harvest_report(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What one harvest did: how far it is, every dataset with what happened to it and why, what could not be read.
 
@@ -135,7 +136,7 @@ def mlops_harvest_report(context: Context, data_dict: DataDict) -> dict[str, Any
     ) | {"url": reports.job_url(job)}
 
 
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_harvest_approve(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Let the workers write a plan that waits for approval, as it is.
 
@@ -153,7 +154,7 @@ def mlops_harvest_approve(context: Context, data_dict: DataDict) -> dict[str, An
     return {"job": job.id, "changes": _decide(context, job, "approved", lambda: approval.release(str(job.id)))}
 
 
-@tk.validate_action_data(schema.harvest_reject)
+@validated(schema.harvest_reject)
 def mlops_harvest_reject(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Forget a plan that waits for approval. The next harvest plans anew.
 
@@ -194,7 +195,7 @@ def _decide(context: Context, job: HarvestJob, decision: str, do: Callable[[], i
     return number
 
 
-@tk.validate_action_data(schema.harvest_revert)
+@validated(schema.harvest_revert)
 def mlops_harvest_revert(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Let a worker take one harvest back: its datasets are as they were before it, those that it added are purged.
 

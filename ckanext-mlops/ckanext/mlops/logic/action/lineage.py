@@ -9,10 +9,11 @@ from ckan.types import Context, DataDict
 
 from ckanext.mlops.logic import lineage
 from ckanext.mlops.logic.schema import lineage as schema
+from ckanext.mlops.logic.schema.common import validated
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.lineage_show)
+@validated(schema.lineage_show)
 def mlops_lineage_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What something was made from, and what was made from it, step by step: now or at a tag, commit or date.
 

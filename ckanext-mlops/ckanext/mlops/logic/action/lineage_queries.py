@@ -10,10 +10,11 @@ from ckan.types import Context, DataDict
 from ckanext.mlops.logic import coverage, focus, impact, lineage, lineage_diff, paths
 from ckanext.mlops.logic.reader import Reader
 from ckanext.mlops.logic.schema import lineage as schema
+from ckanext.mlops.logic.schema.common import validated
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.lineage_impact)
+@validated(schema.lineage_impact)
 def mlops_lineage_impact(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Everything that was made from something, directly or not: datasets, runs and model versions, with whom to ask.
 
@@ -53,7 +54,7 @@ def mlops_lineage_impact(context: Context, data_dict: DataDict) -> dict[str, Any
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.lineage_path)
+@validated(schema.lineage_path)
 def mlops_lineage_path(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """How two things hang together: the shortest ways that lead from one to the other, whichever is upstream.
 
@@ -77,7 +78,7 @@ def mlops_lineage_path(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.lineage_diff)
+@validated(schema.lineage_diff)
 def mlops_lineage_diff(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What is different between two points in time of a lineage, and why the metrics moved.
 
@@ -114,7 +115,7 @@ def mlops_lineage_diff(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.lineage_coverage)
+@validated(schema.lineage_coverage)
 def mlops_lineage_coverage(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What is missing in an organization's catalog: datasets without owner, licence, path to a raw source, or consumer.
 

@@ -13,12 +13,13 @@ from ckanext.mlops import activity
 from ckanext.mlops.logic.links import check_version, dictize, for_activity, package_of
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import links as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model import LinkHint, link_hints, links
 from ckanext.mlops.model.tables import utc_now
 
 
 @tk.side_effect_free
-@tk.validate_action_data(common.page_of_dataset)
+@validated(common.page_of_dataset)
 def mlops_link_hint_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What may belong to a dataset and is no link, and links that something speaks against.
 
@@ -51,7 +52,7 @@ def mlops_link_hint_list(context: Context, data_dict: DataDict) -> dict[str, Any
     return {"count": count, "results": dictize(session, found), "contradictions": dictize(session, against)}
 
 
-@tk.validate_action_data(schema.hint_accept)
+@validated(schema.hint_accept)
 def mlops_link_hint_accept(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Make a candidate or suggestion a link. It is yours from then on.
 
@@ -97,7 +98,7 @@ def mlops_link_hint_accept(context: Context, data_dict: DataDict) -> dict[str, A
     return answer
 
 
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_link_hint_dismiss(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Refuse a candidate or suggestion: it is neither shown nor inferred again. ``mlops_link_create`` still makes it.
 

@@ -21,11 +21,12 @@ from ckanext.mlops.logic.links import (
 )
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import links as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model import Link, link_hints, links
 from ckanext.mlops.model.tables import utc_now
 
 
-@tk.validate_action_data(schema.link_create)
+@validated(schema.link_create)
 def mlops_link_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Link a dataset to an experiment, run or model of MLflow, and copy its facts.
 
@@ -74,7 +75,7 @@ def mlops_link_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     return answer
 
 
-@tk.validate_action_data(schema.link_create_many)
+@validated(schema.link_create_many)
 def mlops_link_create_many(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Make many links at once: all of them, or none when one is wrong.
 
@@ -119,7 +120,7 @@ def mlops_link_create_many(context: Context, data_dict: DataDict) -> dict[str, A
     return {"created": created, "known": len(ids) - created, "ids": ids}
 
 
-@tk.validate_action_data(schema.link_update)
+@validated(schema.link_update)
 def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Correct a link: its relation, the dataset's version or resource, its note.
 
@@ -194,7 +195,7 @@ def mlops_link_update(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_link_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """One link, with its evidence and the copied facts of what it leads to.
 
@@ -216,7 +217,7 @@ def mlops_link_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.link_list)
+@validated(schema.link_list)
 def mlops_link_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The experiments, runs and models of MLflow that a dataset is linked to, newest link first.
 
@@ -273,7 +274,7 @@ def mlops_link_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     return {"count": count + len(declared), "results": dictize(session, [*shown, *stored])}
 
 
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_link_delete(context: Context, data_dict: DataDict) -> None:
     """Remove a link between a dataset and MLflow. Nothing changes in MLflow; a link that was found does not come back.
 

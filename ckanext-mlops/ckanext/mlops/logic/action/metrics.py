@@ -11,10 +11,11 @@ from ckan.types import Context, DataDict
 from ckanext.mlops.logic import metrics, repositories
 from ckanext.mlops.logic.metrics_table import BadCondition, build
 from ckanext.mlops.logic.schema import repositories as schema
+from ckanext.mlops.logic.schema.common import validated
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.repository_metrics)
+@validated(schema.repository_metrics)
 def mlops_repository_metrics(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Metrics and params at every branch and tag of a repository: the table of ``dvc metrics show -a -T``.
 

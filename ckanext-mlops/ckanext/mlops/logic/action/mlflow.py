@@ -17,6 +17,7 @@ from ckanext.mlops.logic.links import check_version, declared_links, package_of
 from ckanext.mlops.logic.mlflow_dictize import Servers, iso, run_dict, tie_dict
 from ckanext.mlops.logic.mlflow_lineage import model_versions_of_runs, version_labels
 from ckanext.mlops.logic.schema import mlflow as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model import run_links, run_table
 from ckanext.mlops.model.tables import utc_now
@@ -65,7 +66,7 @@ def mlops_server_list(context: Context, data_dict: DataDict) -> list[dict[str, A
     ]
 
 
-@tk.validate_action_data(schema.mlflow_sync)
+@validated(schema.mlflow_sync)
 def mlops_mlflow_sync(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Copy the facts of experiments, runs, registered models and all their versions from MLflow again.
 
@@ -114,7 +115,7 @@ def mlops_mlflow_sync(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.run_list)
+@validated(schema.run_list)
 def mlops_run_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The MLflow runs that a dataset is linked to, one by one or through their experiment, as a sortable table.
 

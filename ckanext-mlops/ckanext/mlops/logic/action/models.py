@@ -14,6 +14,7 @@ from ckanext.mlops.logic import leaderboard, mlflow_lineage
 from ckanext.mlops.logic.links import check_version, package_of
 from ckanext.mlops.logic.mlflow_dictize import Servers, iso, run_dict
 from ckanext.mlops.logic.schema import mlflow as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model import Version, link_targets, versions
 from ckanext.mlops.model import mlflow as facts
 from ckanext.mlops.model.tables import Run, utc_now
@@ -23,7 +24,7 @@ _MAX_EXPERIMENTS = 100
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.mlflow_list)
+@validated(schema.mlflow_list)
 def mlops_experiment_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The MLflow experiments that datasets are linked to, from copied facts. You get what datasets that you may see
     are linked to; with ``all``, every experiment of the servers, if you may create datasets.
@@ -54,7 +55,7 @@ def mlops_experiment_list(context: Context, data_dict: DataDict) -> dict[str, An
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.on_server)
+@validated(schema.on_server)
 def mlops_experiment_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """An MLflow experiment, and which versions of which datasets its runs used, from copied facts.
 
@@ -78,7 +79,7 @@ def mlops_experiment_show(context: Context, data_dict: DataDict) -> dict[str, An
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.mlflow_list)
+@validated(schema.mlflow_list)
 def mlops_model_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The registered models that datasets are tied to: by a link, or by the run that made a version.
 
@@ -109,7 +110,7 @@ def mlops_model_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.on_server)
+@validated(schema.on_server)
 def mlops_model_lineage(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """A registered model with all its versions: which run made each, from which version of which dataset, and whether
     that dataset has gone on since.
@@ -136,7 +137,7 @@ def mlops_model_lineage(context: Context, data_dict: DataDict) -> dict[str, Any]
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.leaderboard)
+@validated(schema.leaderboard)
 def mlops_leaderboard(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The best runs of one version of a dataset, for each metric.
 
@@ -168,7 +169,7 @@ def mlops_leaderboard(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.run_search)
+@validated(schema.run_search)
 def mlops_run_search(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Search the runs of an MLflow server, with MLflow's own search syntax; the server itself is asked.
 
@@ -214,7 +215,7 @@ def mlops_run_search(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.link_target_list)
+@validated(schema.link_target_list)
 def mlops_link_target_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Experiments and models of a server that a dataset can be linked to, by name, from copied facts.
 

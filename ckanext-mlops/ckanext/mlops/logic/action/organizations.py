@@ -9,10 +9,11 @@ from ckan.types import Context, DataDict
 
 from ckanext.mlops.logic import coverage, health
 from ckanext.mlops.logic.schema import search as schema
+from ckanext.mlops.logic.schema.common import validated
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.organization_health)
+@validated(schema.organization_health)
 def mlops_organization_health(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What an organization's catalog lacks, what of it is stale, and which of its harvests fail.
 

@@ -9,10 +9,11 @@ from ckan.types import Context, DataDict
 
 from ckanext.mlops.logic import overview
 from ckanext.mlops.logic.schema import repositories as schema
+from ckanext.mlops.logic.schema.common import validated
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.overview)
+@validated(schema.overview)
 def mlops_overview(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The newest versions, the most used datasets and the repositories of the catalog, as far as you may see them.
 

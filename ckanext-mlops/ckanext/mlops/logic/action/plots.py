@@ -11,11 +11,12 @@ from ckan.types import Context, DataDict
 from ckanext.mlops.logic import plots
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import compare as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model import Revision
 
 
 @tk.side_effect_free
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_plot_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The plots of a repository: ``plots:`` of its ``dvc.yaml`` files, and plots that its stages write.
 
@@ -43,7 +44,7 @@ def mlops_plot_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.plot_show)
+@validated(schema.plot_show)
 def mlops_plot_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """One plot of a repository at up to ten revisions, overlaid as ``dvc plots diff`` does.
 

@@ -11,9 +11,10 @@ from ckan.types import Context, DataDict
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.logic.action.harvest import dvc_source
 from ckanext.mlops.logic.schema import harvest as schema
+from ckanext.mlops.logic.schema.common import validated
 
 
-@tk.validate_action_data(schema.repository_push)
+@validated(schema.repository_push)
 def mlops_repository_push(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Send the records of a repository that this portal cannot reach, and harvest them. ``ckan-mlops push`` does it.
 

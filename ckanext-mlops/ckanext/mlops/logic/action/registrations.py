@@ -15,6 +15,7 @@ from ckanext.mlops.logic import registration
 from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import registration as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model import Plan, plans
 
 KIND = "registration"
@@ -22,7 +23,7 @@ KIND = "registration"
 MAX_AT_ONCE = 3
 
 
-@tk.validate_action_data(schema.create)
+@validated(schema.create)
 def mlops_registration_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Let a worker read data that lives in DVC, so that a dataset can be made of it without typing its facts.
 
@@ -63,7 +64,7 @@ def mlops_registration_create(context: Context, data_dict: DataDict) -> dict[str
 
 
 @tk.side_effect_free
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_registration_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What was read for a registration.
 
@@ -85,7 +86,7 @@ def mlops_registration_show(context: Context, data_dict: DataDict) -> dict[str, 
     return _dict(context, _row(context, data_dict["id"]))
 
 
-@tk.validate_action_data(schema.register)
+@validated(schema.register)
 def mlops_dataset_register(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Make a dataset of what was read: its files with hashes, sizes and storage paths, at the version that was read.
 
@@ -118,7 +119,7 @@ def mlops_dataset_register(context: Context, data_dict: DataDict) -> dict[str, A
     return made
 
 
-@tk.validate_action_data(schema.source_add)
+@validated(schema.source_add)
 def mlops_source_add(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Note that a dataset was made from another one: an entry more of ``derived_from``, unless it is there.
 

@@ -14,13 +14,14 @@ from ckanext.mlops.logic import repositories
 from ckanext.mlops.logic.harvest_sources import sources_of
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import versions as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import refs
 from ckanext.mlops.search.cards import cards
 
 
 @tk.side_effect_free
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_repository_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """A repository: its datasets, branches and tags, and the harvest sources that read it.
 
@@ -62,7 +63,7 @@ def mlops_repository_show(context: Context, data_dict: DataDict) -> dict[str, An
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.ref_list)
+@validated(schema.ref_list)
 def mlops_ref_list(context: Context, data_dict: DataDict) -> list[dict[str, Any]]:
     """The branches and tags at which a dataset is known: the points in time that its lineage can be asked for.
 

@@ -12,11 +12,12 @@ from ckan.types import Context, DataDict
 from ckanext.mlops.logic import similar
 from ckanext.mlops.logic.reader import labels
 from ckanext.mlops.logic.schema import search as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.search import suggest
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.suggest)
+@validated(schema.suggest)
 def mlops_search_suggest(context: Context, data_dict: DataDict) -> list[dict[str, Any]]:
     """What a word of a search may become, while it is typed: datasets, and terms that the search understands.
 
@@ -46,7 +47,7 @@ def mlops_search_suggest(context: Context, data_dict: DataDict) -> list[dict[str
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.similar)
+@validated(schema.similar)
 def mlops_dataset_similar(context: Context, data_dict: DataDict) -> list[dict[str, Any]]:
     """Datasets that are like this one, and why: equal files, the same columns, made from the same data.
 

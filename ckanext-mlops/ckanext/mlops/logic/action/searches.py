@@ -14,6 +14,7 @@ from ckan.types import Context, DataDict
 from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import search as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model import searches
 from ckanext.mlops.model.searches import SavedSearch
 from ckanext.mlops.model.tables import utc_now
@@ -23,7 +24,7 @@ MAX_SEARCHES = 100
 _NEWS = 10
 
 
-@tk.validate_action_data(schema.saved_search)
+@validated(schema.saved_search)
 def mlops_saved_search_create(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Save a search, to be told when a harvest brings a new version of a dataset that it finds and you may see.
 
@@ -86,7 +87,7 @@ def mlops_saved_search_list(context: Context, data_dict: DataDict) -> list[dict[
     return _dictize(context, searches.of_user(model.Session(), user.id)) if user else []
 
 
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_saved_search_delete(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Delete a saved search of yours; you are told no more.
 

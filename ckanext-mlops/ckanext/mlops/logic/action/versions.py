@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 from ckanext.mlops.logic import file_diff
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import versions as schema
+from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.logic.versions import Chain, chain, changes, version_dict
 from ckanext.mlops.model import Version, revisions, versions
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.version_list)
+@validated(schema.version_list)
 def mlops_version_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """The versions of a dataset: every distinct state that its repository showed, newest first.
 
@@ -62,7 +63,7 @@ def mlops_version_list(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(common.object_show)
+@validated(common.object_show)
 def mlops_version_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """One version of a dataset, and what changed against the one before.
 
@@ -91,7 +92,7 @@ def mlops_version_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.version_diff)
+@validated(schema.version_diff)
 def mlops_version_diff(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """What differs between any two versions, of one dataset or of two.
 
@@ -121,7 +122,7 @@ def mlops_version_diff(context: Context, data_dict: DataDict) -> dict[str, Any]:
 
 
 @tk.side_effect_free
-@tk.validate_action_data(schema.version_diff)
+@validated(schema.version_diff)
 def mlops_file_diff(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """Which files differ between two versions, and how much of the later one the earlier one had already.
 
