@@ -63,7 +63,7 @@ def test_runs_of_a_commit_that_no_repository_has_are_not_held_against_each_other
     assert not [statement for statement in sent if "git_commit IN" in statement]
 
 
-def test_a_sync_without_news_costs_the_same_however_many_runs_there_are(people, tracking, sync, statements):
+def test_a_sync_without_news_costs_no_more_the_more_runs_there_are(people, tracking, sync, statements):
     experiment = tracking.experiment()
     counts = []
     for more in (1, 15):
@@ -74,4 +74,4 @@ def test_a_sync_without_news_costs_the_same_however_many_runs_there_are(people, 
         with statements() as sent:
             sync()
         counts.append(len(sent))
-    assert counts[0] == counts[1]
+    assert counts[1] <= counts[0]

@@ -24,7 +24,7 @@ def validated(schema: Callable[[], Schema]) -> Callable[[Action], Action]:
     def decorate(action: Action) -> Action:
         inner = tk.validate_action_data(schema)(action)
 
-        @functools.wraps(action)
+        @functools.wraps(inner)
         def checked(context: Context, data_dict: DataDict) -> Any:
             bad: dict[str, Any] = {name: [tk._("Has a character that text cannot have")] for name in _unfit(data_dict)}
             if bad:
