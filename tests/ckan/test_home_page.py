@@ -10,6 +10,7 @@ from ckan.tests import helpers
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestSource
 
 from ckanext.mlops.core import naming
+from ckanext.mlops.logic import overview
 from ckanext.mlops.model import versions
 from ckanext.mlops.model.tables import utc_now
 
@@ -63,6 +64,25 @@ def test_everybody_sees_what_is_theirs(world, people, api):
     assert lists["newest"] == ["secret", "model", "raw"]
     assert lists["most_used"] == ["secret", "raw"]
     assert sorted(lists["repositories"]) == ["pay", "titanic"]
+
+
+def test_a_large_catalog_counts_uses_once_a_minute(people, make_dataset, api, monkeypatch):
+    monkeypatch.setattr(overview, "_RANKINGS", {})
+    monkeypatch.setattr(overview.time, "time", lambda: 6000.0)
+    for number in range(6):
+        make_dataset(name=f"used-{number}")
+        make_dataset(name=f"user-{number}", derived_from=[{"dataset": f"used-{number}"}])
+
+    def first():
+        return [each["name"] for each in api("mlops_overview", people.anonymous, limit=1)["most_used"]]
+
+    [before] = first()
+    other = next(f"used-{number}" for number in range(6) if f"used-{number}" != before)
+    for number in range(2):
+        make_dataset(name=f"more-{number}", derived_from=[{"dataset": other}])
+    assert first() == [before]
+    monkeypatch.setattr(overview.time, "time", lambda: 6060.0)
+    assert first() == [other]
 
 
 def test_the_page_shows_it(world, page):

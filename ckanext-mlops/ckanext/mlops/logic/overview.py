@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from ckanext.harvest.model import HarvestJob, HarvestSource
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import naming
+from ckanext.mlops.core.memo import Memo
 from ckanext.mlops.logic import health
 from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.model import Edge
@@ -19,6 +21,8 @@ from ckanext.mlops.search.document import COMMITTED, REPOSITORY
 
 _SPARE = 5  # the most used datasets are chosen among so many times as are shown, for some are hidden
 MAX_REPOSITORIES = 50
+_SECONDS = 60
+_RANKINGS: Memo[tuple[int, int], list[str]] = Memo(4)
 
 
 def overview(context: Context, limit: int) -> dict[str, Any]:
@@ -51,22 +55,37 @@ def overview(context: Context, limit: int) -> dict[str, Any]:
 def _most_used(
     context: Context, search: Callable[[dict[str, Any]], dict[str, Any]], limit: int
 ) -> list[dict[str, Any]]:
-    session: Session = context["session"]()
-    uses = sa.func.count(Edge.downstream_dataset.distinct())
-    rows = session.execute(
-        sa.select(Edge.upstream_dataset, uses.label("uses"))
-        .where(Edge.current, Edge.upstream_dataset.is_not(None), Edge.upstream_dataset != Edge.downstream_dataset)
-        .group_by(Edge.upstream_dataset)
-        .order_by(uses.desc(), Edge.upstream_dataset)
-        .limit(limit * _SPARE)
-    ).all()
-    visible = Reader(context).look([row.upstream_dataset for row in rows]).visible
-    chosen = [row.upstream_dataset for row in rows if row.upstream_dataset in visible][:limit]
+    ranking = _ranking(context["session"](), limit * _SPARE)
+    visible = Reader(context).look(ranking).visible
+    chosen = [each for each in ranking if each in visible][:limit]
     if not chosen:
         return []
     found = search({"fq": f"+id:({' OR '.join(chosen)})", "rows": limit})
     by_id = {each["id"]: each for each in found["results"]}
     return [by_id[key] for key in chosen if key in by_id]
+
+
+def _ranking(session: Session, number: int) -> list[str]:
+    """Ids of the ``number`` datasets that most others were made from.
+
+    All edges are counted for it. Where there are more such datasets, a process counts them once a minute.
+    """
+    key = (number, int(time.time()) // _SECONDS)
+    found = _RANKINGS.get(key)
+    if found is None:
+        uses = sa.func.count(Edge.downstream_dataset.distinct())
+        found = list(
+            session.scalars(
+                sa.select(Edge.upstream_dataset)
+                .where(Edge.current, Edge.upstream_dataset != Edge.downstream_dataset)
+                .group_by(Edge.upstream_dataset)
+                .order_by(uses.desc(), Edge.upstream_dataset)
+                .limit(number)
+            )
+        )
+        if len(found) == number:
+            _RANKINGS[key] = found
+    return found
 
 
 def _repositories(session: Session, visible: dict[str, int], limit: int) -> list[dict[str, Any]]:
