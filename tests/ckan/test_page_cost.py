@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ckan.lib.helpers
 import pysolr
 import pytest
 from bs4 import BeautifulSoup
@@ -102,3 +103,14 @@ def test_words_are_those_of_the_readers_language(dataset: dict[str, Any], page: 
     assert "Recorded by a person" in bodies[0]
     assert "Recorded by a person" not in bodies[1]
     assert bodies[2].count("Recorded by a person") == bodies[0].count("Recorded by a person")
+
+
+def test_notes_in_a_list_are_parsed_once(
+    make_dataset: Callable[..., dict[str, Any]], page: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+    monkeypatch.setattr(ckan.lib.helpers, "markdown", lambda text: parsed.append(text) or f"<p>{text}</p>")
+    make_dataset(name="noted", notes="Passengers, *cleaned*")
+    for _ in range(2):
+        assert "Passengers" in page("/dataset/", status=200).body
+    assert parsed == ["Passengers, *cleaned*"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ckan import plugins as p
+from ckan.authz import get_local_functions
 from ckan.common import CKANConfig
 from ckan.lib.plugins import DefaultTranslation
 from ckan.plugins import toolkit as tk
@@ -49,8 +50,7 @@ class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
 
     def get_helpers(self) -> dict[str, Callable[..., Any]]:
         """What the templates call."""
-        found = vars(helpers) | vars(helpers_harvest)
-        return {name: each for name, each in found.items() if name.startswith("mlops_") and callable(each)}
+        return {**dict(get_local_functions(helpers)), **dict(get_local_functions(helpers_harvest))}
 
     def get_blueprint(self) -> list[Blueprint]:
         """The pages."""
