@@ -248,8 +248,11 @@ def freshness(version: Version, current: Version | None) -> dict[str, Any] | Non
     """How the dataset's current version differs from that one: its name, and which files are not the same."""
     if current is None:
         return None
-    opened = _listed(version).keys() & _listed(current).keys()
-    before, after = _files(version, opened), _files(current, opened)
+    listed = [_listed(row) for row in (version, current)]
+    opened = listed[0].keys() & listed[1].keys()
+    before, after = (
+        _files(row, {path: own[path] for path in opened}) for row, own in zip((version, current), listed, strict=True)
+    )
     differ = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
     folders = sum(path.endswith("/") for path in differ)
     return {
@@ -268,15 +271,15 @@ def _listed(version: Version) -> dict[str, list[list[Any]]]:
     return {path: files for path, files in lists.items() if files and len(files) == found[path].get("nfiles")}
 
 
-def _files(version: Version, opened: Collection[str]) -> dict[str, str]:
-    """Path → what tells its content. A folder that is not ``opened`` is one thing, ``path/``."""
+def _files(version: Version, opened: Mapping[str, list[list[Any]]]) -> dict[str, str]:
+    """Path → what tells its content. A folder that is not ``opened``, with its files, is one thing, ``path/``."""
     found = {}
     for out in version.facts.get("outs") or ():
         path = str(out.get("path", ""))
         if path not in opened:
             found[path + ("/" if out.get("is_dir") else "")] = contents.key(out)
-    for path in opened:
-        found |= {f"{path}/{name}": digest or "" for name, digest, _ in _listed(version)[path]}
+    for path, files in opened.items():
+        found |= {f"{path}/{name}": digest or "" for name, digest, _ in files}
     return found
 
 

@@ -113,11 +113,12 @@ def mlops_version_diff(context: Context, data_dict: DataDict) -> dict[str, Any]:
     """
     tk.check_access("mlops_version_diff", context, data_dict)
     session = cast(Session, context["session"])
-    sides = {}
-    for side in ("before", "after"):
-        version, found = _version(context, data_dict[side])
-        heads = revisions.branches(session, [version.package_id])
-        sides[side] = version_dict(version, heads) | {"dataset": found.name(version.package_id)}
+    found = {side: _version(context, data_dict[side]) for side in ("before", "after")}
+    heads = revisions.branches(session, {version.package_id for version, _ in found.values()})
+    sides = {
+        side: version_dict(version, heads) | {"dataset": own.name(version.package_id)}
+        for side, (version, own) in found.items()
+    }
     return {**sides, "changes": changes(sides["after"]["facts"], sides["before"]["facts"])}
 
 
