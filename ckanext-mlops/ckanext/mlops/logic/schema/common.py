@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from ckan.types import Action, Context, DataDict, Schema, Validator, ValidatorFa
 MAX_PAGE = 1000
 MAX_NOTE = 2000
 MAX_TARGET = 1000
+_NO_TEXT = re.compile("[\\0\ud800-\udfff]")
 
 
 def validated(schema: Callable[[], Schema]) -> Callable[[Action], Action]:
@@ -45,19 +47,9 @@ def _unfit(data_dict: DataDict) -> Iterator[str]:
                 waiting += [*each, *each.values()]
             elif isinstance(each, (list, tuple)):
                 waiting += each
-            elif isinstance(each, str) and not _is_text(each):
-                yield name.encode("utf-8", "replace").decode().replace("\0", "?")
+            elif isinstance(each, str) and _NO_TEXT.search(each):
+                yield _NO_TEXT.sub("?", name)
                 break
-
-
-def _is_text(value: str) -> bool:
-    if "\0" in value:
-        return False
-    try:
-        value.isascii() or value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def between(low: int, high: int) -> Callable[[Any], int]:
