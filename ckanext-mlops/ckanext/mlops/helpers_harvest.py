@@ -39,13 +39,17 @@ def mlops_is_dvc_source(source_id: str | None) -> bool:
 
 
 def mlops_harvest_report(job_id: str, what: str = "", page: str = "1", limit: int = 50) -> dict[str, Any]:
-    """The report of a harvest job, with a page of its datasets; ``newer`` and ``older`` are the pages beside it."""
+    """The report of a harvest job, with a page of its datasets; ``newer`` and ``older`` are the pages beside it.
+
+    ``over``: it can be taken back.
+    """
     number = int(page) if page.isdecimal() and 0 < len(page) < 7 else 1
     what = what if what in HAPPENED else ""
     asked = {"id": job_id, "what": what, "limit": limit, "offset": (max(number, 1) - 1) * limit}
     report: dict[str, Any] = tk.get_action("mlops_harvest_report")({}, asked)
     older = number + 1 if report["count"] > number * limit else None
-    return report | {"newer": number - 1 if number > 1 else None, "older": older}
+    over = report["stage"] in reports.OVER
+    return report | {"newer": number - 1 if number > 1 else None, "older": older, "over": over}
 
 
 def mlops_plan_summary(plan: Mapping[str, Any]) -> str:

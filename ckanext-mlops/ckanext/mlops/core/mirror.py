@@ -69,6 +69,11 @@ class Mirror:
     partial: bool = False
     shallow: bool = False
 
+    @property
+    def cache(self) -> Path:
+        """Where what was read of it is remembered, beside it (:mod:`.cache`)."""
+        return self.git_dir.with_name(f"{self.git_dir.name}.cache")
+
 
 def open_repository(address: str, *, folder: Path, policy: Policy, credential: Credential | None = None) -> Path:
     """The Git directory in which ``address`` (URL, folder, bare folder or bundle) can be read, brought up to date.

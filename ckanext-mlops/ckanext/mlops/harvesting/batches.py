@@ -38,6 +38,8 @@ T = TypeVar("T")
 PLANNED = "PLANNED"
 #: States of objects that nobody has begun with.
 OPEN = ("WAITING", PLANNED)
+#: States of objects with which nothing is left to do.
+DONE = ("COMPLETE", "ERROR")
 SIZE = 50
 #: Messages of one job in the queue at a time: as many workers share it, and a big job lets others in between.
 LANES = 8

@@ -74,7 +74,7 @@ def _wait_for_imports(session: Session, job: HarvestJob, wait: float) -> None:
     """Let an earlier job of the source come to its end, so that the plan is made of what it wrote."""
     waiting = sa.exists().where(
         HarvestObject.harvest_job_id == HarvestJob.id,
-        HarvestObject.state.not_in(("COMPLETE", "ERROR", approval.HELD)),
+        HarvestObject.state.not_in((*batches.DONE, approval.HELD)),
     )
     earlier = sa.select(HarvestJob.id).where(
         HarvestJob.source_id == job.source_id, HarvestJob.id != job.id, HarvestJob.status == "Running", waiting

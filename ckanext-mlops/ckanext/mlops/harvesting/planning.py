@@ -148,7 +148,7 @@ def _digests(mirror: Mirror | None, source_id: str | None) -> Path | None:
     """Where the digests of a source's datasets are remembered, beside its mirror."""
     if mirror is None or source_id is None:
         return None
-    return mirror.git_dir.with_name(f"{mirror.git_dir.name}.cache.{source_id}")
+    return mirror.cache.with_name(f"{mirror.cache.name}.{source_id}")
 
 
 def _with_remote_metrics(

@@ -80,9 +80,8 @@ def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info) ->
         experiments=config.experiments,
         commits=config.commits or "",
     )
-    warm = mirror.git_dir.with_name(f"{mirror.git_dir.name}.cache")
     limits = repositories.limits()
-    opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen, limits=limits, cache=warm)
+    opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen, limits=limits, cache=mirror.cache)
     progress(
         f"{opened.repository.name}: reading {len(opened):,} distinct states of {len(opened.revisions):,} revisions"
     )

@@ -71,8 +71,7 @@ def read(
     :raises MlopsError: it cannot be read, or there is no such thing
     """
     mirror = reading.fetch(asked["url"], SourceConfig(credential=asked["credential"]), progress, organizations)
-    warm = mirror.git_dir.with_name(f"{mirror.git_dir.name}.cache")
-    opened = read_repository(mirror.git_dir, url=mirror.url, limits=repositories.limits(), cache=warm)
+    opened = read_repository(mirror.git_dir, url=mirror.url, limits=repositories.limits(), cache=mirror.cache)
     wanted = asked["revision"] or opened.repository.default_branch
     revision = opened.find(wanted) if wanted else next(iter(opened.revisions), None)
     if revision is None:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from ckan import model
 from ckanext.harvest.model import HarvestJob, HarvestObject
 
+from ckanext.mlops.harvesting import batches
 from ckanext.mlops.model import plans
 from ckanext.mlops.model.tables import utc_now
 
@@ -17,7 +18,7 @@ def stop(job_id: str, user: str) -> bool:
     """
     session = model.Session()
     job = session.get(HarvestJob, job_id, with_for_update=True, populate_existing=True)
-    of_job = sa.and_(HarvestObject.harvest_job_id == job_id, HarvestObject.state.not_in(("COMPLETE", "ERROR")))
+    of_job = sa.and_(HarvestObject.harvest_job_id == job_id, HarvestObject.state.not_in(batches.DONE))
     left = sa.select(HarvestObject.id).where(of_job).with_for_update(skip_locked=True)
     done = session.execute(
         sa.update(HarvestObject)

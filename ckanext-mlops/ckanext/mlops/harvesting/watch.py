@@ -81,9 +81,7 @@ def take_back() -> None:
             _gather(str(job.id), str(job.source_id))
 
 
-_LEFT = sa.exists().where(
-    HarvestObject.harvest_job_id == HarvestJob.id, HarvestObject.state.not_in(("COMPLETE", "ERROR"))
-)
+_LEFT = sa.exists().where(HarvestObject.harvest_job_id == HarvestJob.id, HarvestObject.state.not_in(batches.DONE))
 _DONE = sa.and_(HarvestJob.status == "Running", HarvestJob.gather_finished.is_not(None), ~_LEFT)
 
 

@@ -145,7 +145,7 @@ def _size(version: Version, path: str) -> int | None:
 
 def _open(context: Context, version: Version, repository: str, equal: Any) -> Opened:
     side = Opened()
-    origin = origins.of(model.Session(), repository, version, str(version.facts.get("address") or ""))
+    origin = origins.of(model.Session(), repository, version)
     for out in _outs(version):
         path, key, size = out["path"], contents.key(out), out.get("size")
         side.bytes = side.bytes + size if side.bytes is not None and isinstance(size, int) else None

@@ -120,8 +120,7 @@ def origin(there: At) -> origins.Origin:
     """Which repository the version was read from, as far as that is proven."""
     if there.version is None:
         return origins.Origin()
-    address = str(there.version.facts.get("address") or "")
-    return origins.of(model.Session(), there.repository, there.version, address)
+    return origins.of(model.Session(), there.repository, there.version)
 
 
 def content(context: Context, package: Mapping[str, Any], version: str, path: str) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.core import naming
 from ckanext.mlops.harvesting import memory
+from ckanext.mlops.model import Version
 from ckanext.mlops.model.lineage import texts
 
 
 class Named(Protocol):
-    """A version: the columns that its id is computed of, and its facts or their ``address``."""
+    """A version, or a row with the columns that its id is computed of."""
 
     id: Any
     package_id: Any
@@ -45,12 +46,12 @@ class Origin:
         return bool(self.repository) and not self.sent
 
 
-def of(session: Session, repository: str, version: Named, address: str) -> Origin:
+def of(session: Session, repository: str, version: Version) -> Origin:
     """The origin of one version.
 
     :param repository: what its dataset says
-    :param address: of the version's step
     """
+    address = str(version.facts.get("address") or "")
     return of_all(session, repository, [(version, address)])[str(version.id)]
 
 
