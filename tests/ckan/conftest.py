@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
+import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -356,6 +359,23 @@ def _served(_wsgi: Any) -> Iterator[str]:
 def live(_served: str, people: People) -> str:
     """Address of the portal behind a real HTTP server, for programs that speak with it; it has ``people``."""
     return _served
+
+
+@pytest.fixture
+def killed() -> Callable[..., None]:
+    """Run a program, and kill it as soon as something is so."""
+
+    def kill(command: Sequence[str], when: Callable[[], bool], environment: Mapping[str, str] | None = None) -> None:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while not when():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(30)
+
+    return kill
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +25,16 @@ def links() -> list[tuple[str, ...]]:
     return sorted(found)
 
 
-def test_a_killed_link_and_another_one(live: str, people: Any, tracking: Any, dataset: Any, tmp_path: Path) -> None:
+def test_a_killed_link_and_another_one(
+    live: str, people: Any, tracking: Any, dataset: Any, killed: Any, tmp_path: Path
+) -> None:
     experiment = tracking.experiment()
     runs = [tracking.run(experiment, f"run-{number}") for number in range(COUNT)]
     table = tmp_path / "links.csv"
     table.write_text("dataset,server,run,relation\n" + "".join(f"titanic,lab,{run},trained_on\n" for run in runs))
     command = [sys.executable, str(SCRIPT), str(table), "-r", live, "-p", "2"]
     environment = {**os.environ, "CKAN_API_TOKEN": people.editor.token}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not links():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait(30)
+    killed(command, lambda: bool(links()), environment)
     assert len(links()) < COUNT
     wanted = sorted((dataset["id"], "lab", "run", run, "trained_on") for run in runs)
     for _ in range(2):

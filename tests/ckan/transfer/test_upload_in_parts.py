@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -126,17 +123,10 @@ def test_a_lost_answer_costs_nothing(
 
 
 def test_a_killed_upload_is_continued(
-    portal: Portal, record: DatasetRecord, app: Any, live: str, people: Any, tmp_path: Path
+    portal: Portal, record: DatasetRecord, app: Any, live: str, people: Any, killed: Any, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-c", SEND, live, people.editor.token, str(tmp_path / "large.bin")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not any(path.stat().st_size >= 100_000 for path in part_files()):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    killed(command, lambda: any(path.stat().st_size >= 100_000 for path in part_files()))
     assert not resource().get("hash")
     moved: list[int] = []
     (result,) = upload(portal, [record], progress=moved.append)

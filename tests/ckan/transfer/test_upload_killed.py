@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,7 @@ def catalog() -> dict[str, Any]:
     }
 
 
-def test_a_killed_upload_and_another_one(live: str, people: Any, tmp_path: Path) -> None:
+def test_a_killed_upload_and_another_one(live: str, people: Any, killed: Any, tmp_path: Path) -> None:
     lines = ["name,title,tags,files"]
     for number in range(COUNT):
         path = tmp_path / f"values-{number}.bin"
@@ -49,14 +47,7 @@ def test_a_killed_upload_and_another_one(live: str, people: Any, tmp_path: Path)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()[-1]
 
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not any(files[0][1] for _, _, files in catalog().values() if files):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait(30)
+    killed(command, lambda: any(files[0][1] for _, _, files in catalog().values() if files), environment)
     assert len(catalog()) < COUNT
     run()
     wanted = {
