@@ -4,7 +4,9 @@
     python benchmarks/harvest.py --small    100 stages, for a quick look
 
 A portal without web server is started: PostgreSQL, Solr, Redis, ckanext-harvest's own consumers, all on this machine
-and its cores. A harvest is timed from the creation of the job until its last dataset is written and found by a search.
+and its cores. A first harvest that does not count comes before all others: while Solr's Java still compiles, a dataset
+costs it three times as much as later. A harvest is timed from the creation of the job until its last dataset is written
+and found by a search.
 The last line is one JSON object of ratios (see docs/operator.md):
 
 vs_ckanapi   datasets per second of a first harvest with two fetch consumers / of ``ckanapi load datasets -p 2`` with
@@ -13,6 +15,8 @@ vs_ckanapi   datasets per second of a first harvest with two fetch consumers / o
 unchanged    a second harvest when nothing changed / the first
 one_changed  a harvest after a commit that changes one stage / the first
 two_workers  time of a first harvest with one fetch consumer / with two
+two_cores    the same of processes that do nothing but count, in the same run: what two workers could reach if Solr and
+             PostgreSQL cost nothing
 growth       time per dataset at the largest size / at 100 (first harvest, two consumers)
 gather_mib   most memory of the gather consumer at the largest size, in MiB; fetch_mib that of a fetch consumer. A
              consumer that has read nothing yet holds CKAN itself, see ``idle_mib``
@@ -280,6 +284,19 @@ def first(one: Portal, folder: Path, stages: int, warm: Project) -> tuple[float,
     return answer["seconds"], project, source
 
 
+def _two_cores() -> float:
+    """How much more two processes do than one, in the time of one."""
+    command = [sys.executable, "-c", "for number in range(30_000_000): pass"]
+
+    def seconds(processes: int) -> float:
+        began = time.perf_counter()
+        for started in [subprocess.Popen(command) for _ in range(processes)]:
+            started.wait()
+        return time.perf_counter() - began
+
+    return statistics.median(2 * seconds(1) / seconds(2) for _ in range(3))
+
+
 def main() -> None:
     """Measure, print, and end with one JSON object."""
     if sys.argv[1:2] == ["--inside"]:
@@ -308,6 +325,10 @@ def _measured(
     print(f"{os.cpu_count()} cores for consumers, PostgreSQL and Solr together; {runs} runs of {stages:,} stages")
     two, single, loaded, unchanged, changed = [], [], [], [], []
     packages = folder / "packages.jsonl"
+    cores = _two_cores()
+    with one.consumers(2):
+        print("does not count")
+        first(one, folder, stages, warm)
     for _ in range(runs):
         with one.consumers(2):
             print("two fetch consumers")
@@ -344,6 +365,7 @@ def _measured(
         "unchanged": round(median(unchanged), 4),
         "one_changed": round(median(changed), 4),
         "two_workers": round(median(single) / median(two), 2),
+        "two_cores": round(cores, 2),
         "growth": round(each[sizes[-1]] / each[100], 2),
         "stages": stages,
         "datasets_per_second": round(stages / median(two), 1),

@@ -46,25 +46,41 @@ def test_a_warm_reading_equals_a_cold_one(repo: Any, tmp_path: Path) -> None:
     assert list(again) == list(again) == read(repo, None)
 
 
-def test_only_new_stages_are_made_after_a_commit(repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the stages that were made of what files say, each as often as it was."""
     from ckanext.mlops.core.stages import StageBuilder
 
+    found: list[str] = []
+    build = StageBuilder.build
+
+    def counted(self: StageBuilder, shape: Any, *rest: Any) -> Any:
+        found.append(shape.name)
+        return build(self, shape, *rest)
+
+    monkeypatch.setattr(StageBuilder, "build", counted)  # counts, and does what it always does
+    return found
+
+
+def test_only_new_stages_are_made_after_a_commit(repo: Any, tmp_path: Path, built: list[str]) -> None:
     cache = tmp_path / "cache"
     repo.commit(FILES)
     read(repo, cache)
     known = {revision.tree for revision in repo.read().revisions}
     repo.commit({"m3.json": '{"acc": 30}'})
-    built: list[str] = []
-    build = StageBuilder.build
-
-    def counted(self: StageBuilder, shape: Any, *rest: Any) -> Any:
-        built.append(shape.name)
-        return build(self, shape, *rest)
-
-    monkeypatch.setattr(StageBuilder, "build", counted)  # counts, and does what it always does
+    built.clear()
     (snapshot,) = read_repository(repo.folder, url=repo.url, cache=cache).without(known)
     assert built == ["s3"]
     assert len(snapshot.stages) == 10
+
+
+def test_the_first_reading_of_one_state_makes_each_stage_once(repo: Any, tmp_path: Path, built: list[str]) -> None:
+    repo.commit(FILES)
+    (snapshot,) = read(repo, tmp_path / "cache")
+    assert len(built) == len(snapshot.stages) == 10
+    built.clear()
+    assert read(repo, tmp_path / "cache") == [snapshot]
+    assert built == []
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "other version", "foreign pickle", "folder"])

@@ -160,14 +160,17 @@ class Reading:
         with self._source.objects() as objects:
             reader = self._reader(objects)
             saved = self._source.remembered()
-            if isinstance(saved, list) and saved[:2] == key:
+            cold = not isinstance(saved, list) or saved[:2] != key
+            if not cold:
                 reader.warm(saved[2])
             yield from reader.read(self._groups)
             # What was remembered some commits ago is nearly as good: writing it anew costs more than it saves.
             if cache is not None and reader.built > _STALE * reader.largest:
                 # A reader that saw only the newest tree remembers exactly what the next reading needs.
-                newest = self._reader(objects)
-                collections.deque(newest.read(self._groups[:1]), maxlen=0)
+                newest = reader
+                if not cold or len(self._groups) > 1:
+                    newest = self._reader(objects)
+                    collections.deque(newest.read(self._groups[:1]), maxlen=0)
                 warm.save(cache, [*key, newest.save()])
 
     def _reader(self, objects: GitObjects) -> SnapshotReader:

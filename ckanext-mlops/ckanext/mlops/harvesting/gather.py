@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from ckanext.mlops.catalog import history, problems
 from ckanext.mlops.catalog.edges import imports
 from ckanext.mlops.core import naming
+from ckanext.mlops.core.collecting import paused
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import approval, batches, locks, memory, planning, reading, refs, settled, triggers
 from ckanext.mlops.harvesting.follow import Progress
@@ -52,7 +53,8 @@ def gather(job: HarvestJob, progress: Progress = log.info, *, wait: float = 600.
         prepared = planning.prepare(
             session, source.url.strip(), config, source_id=source.id, owner_org=owner_org, progress=progress
         )
-        ids = _store(session, job, prepared, held=config.approval, pushed=config.push)
+        with paused():
+            ids = _store(session, job, prepared, held=config.approval, pushed=config.push)
     log.info("%s: %s", source.url, prepared.plan.summary())
     return prepared, ids
 
