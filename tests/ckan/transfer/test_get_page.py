@@ -184,3 +184,14 @@ def test_uploaded_files_are_given_on_request_as_well(make_dataset, people, api, 
     request = api("mlops_access_ask", people.outsider, id="survey")
     api("mlops_access_decide", people.editor, id=request["id"], grant=True)
     assert app.get(address, headers=people.outsider.headers).data == DATA
+
+
+def test_what_the_portal_cannot_give_is_not_offered(dataset, page, monkeypatch):
+    dataset()
+    monkeypatch.setitem(config, "ckanext.mlops.storage.x.repositories", "git.example/other/*")
+    body = page("/dataset/titanic").body
+    assert "This portal is not told how to read the DVC remote &#34;store&#34; of the repository." in body
+    assert "data%2Ftrain.csv" not in body  # no address that answers 404
+    found = codes(body)
+    assert not any("ckan-mlops" in code or "curl" in code or "requests.get" in code for code in found)
+    assert any("dvc get" in code for code in found)

@@ -34,6 +34,7 @@ class Subject:
     :param repository: address of the Git repository, ``""`` when none is known
     :param commit: that shows the version
     :param revision: a branch or tag that shows it, for what follows a name
+    :param here: whether the portal gives it; otherwise only ways around it are named
     :param dvc: whether today's DVC can read the repository there; ``lfs``: whether git-lfs tracks it
     """
 
@@ -46,6 +47,7 @@ class Subject:
     commit: str = ""
     revision: str = ""
     is_dir: bool = False
+    here: bool = True
     dvc: bool = False
     lfs: bool = False
 
@@ -78,9 +80,9 @@ def python(text: str) -> str:
 
 def snippets(subject: Subject) -> list[Snippet]:
     """All ways that lead to the data."""
-    found = [Snippet("ckan-mlops", "sh", _client(subject))]
+    found = [Snippet("ckan-mlops", "sh", _client(subject))] if subject.here else []
     name = PurePosixPath(subject.path).name or "data"
-    if subject.url:
+    if subject.url and subject.here:
         target = f"{name}.zip" if subject.is_dir else name
         found.append(
             Snippet(

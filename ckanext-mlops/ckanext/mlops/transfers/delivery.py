@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ckan.plugins import toolkit as tk
+
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.gitobjects import GitObjects
 from ckanext.mlops.core.mirror import existing_mirror
@@ -113,16 +115,15 @@ def open_out(origin: Origin, out: dict[str, Any], *, members: bool = True) -> Op
     :raises ObjectMissing: it is not there
     :raises StorageError: the storage cannot be asked
     """
-    if out.get("blob") and not out.get("is_dir"):
-        if not origin.read:
-            raise NotServed(_why(out, origin))
+    why = why_not(origin, out)
+    if why:
+        raise NotServed(why)
+    if _in_git(out):
         return Opened(_Blob(git_blob(origin.repository, str(out["blob"]))))
-    place = storages.place(origin.repository, out, sent=origin.sent)
-    if place is None:
-        raise NotServed(_why(out, origin))
+    place = storages.place(origin.repository, out, sent=origin.sent) or storages.Place()
     if place.public:
         return Opened(public=place.public)
-    if place.store is None:
+    if place.store is None:  # it was taken from the configuration a moment ago
         raise NotServed(_why(out, origin))
     if not out.get("is_dir"):
         return Opened(Content(place.store, place.key, place.version, signed=place.signed), place)
@@ -130,22 +131,34 @@ def open_out(origin: Origin, out: dict[str, Any], *, members: bool = True) -> Op
     return Opened(Content(place.store, place.key, place.version), place, members=found)
 
 
+def why_not(origin: Origin, out: dict[str, Any]) -> str:
+    """Why this portal cannot give an output of a version, as a sentence; ``""`` when it can. No storage is asked."""
+    served = origin.read if _in_git(out) else storages.choose(origin.repository, out, sent=origin.sent) is not None
+    return "" if served else _why(out, origin)
+
+
+def _in_git(out: dict[str, Any]) -> bool:
+    return bool(out.get("blob")) and not out.get("is_dir")
+
+
 def _why(out: dict[str, Any], origin: Origin) -> str:
     if origin.sent:
-        return (
+        return tk._(
             "The records of this version were sent, which proves nothing of who may read its files; the operator can "
             "trust who sends (ckanext.mlops.storage.<name>.pushed)."
         )
     if not origin.repository:
-        return "Nothing proves that it was read from the repository that the dataset names; harvest that."
+        return tk._("Nothing proves that it was read from the repository that the dataset names; harvest that.")
     if storages.in_lfs(out):
         if (out.get("extra") or {}).get("lfs_extensions"):
-            return "Git LFS keeps a transformed content; a clone makes the file of it:"
-        return "Git LFS keeps the content, and this portal is not told where. In a clone:"
+            return tk._("Git LFS keeps a transformed content, of which only a clone makes the file.")
+        return tk._("Git LFS keeps the content, and this portal is not told where.")
     if not out.get("hash") and not out.get("storage"):
-        return "The repository never recorded this content: its command did not run, or was not committed."
-    remote = f' "{out["remote"]}"' if out.get("remote") else ""
-    return f"This portal is not told how to read the DVC remote{remote} of the repository."
+        return tk._("The repository never recorded this content: its command did not run, or was not committed.")
+    if out.get("remote"):
+        why = tk._('This portal is not told how to read the DVC remote "{remote}" of the repository.')
+        return why.format(remote=out["remote"])
+    return tk._("This portal is not told how to read the DVC remote of the repository.")
 
 
 def _tail(key: str) -> str:

@@ -12,6 +12,7 @@ from ckanext.mlops.catalog.recipe import legacy
 from ckanext.mlops.catalog.snippets import Snippet, Subject, snippets
 from ckanext.mlops.logic import files
 from ckanext.mlops.model import contents
+from ckanext.mlops.transfers import delivery
 
 MAX_FILES = 20
 
@@ -20,7 +21,8 @@ MAX_FILES = 20
 class GetFile:
     """A file or folder; ``state`` and ``profile`` as in ``mlops_content``, None when nobody looked.
 
-    The profile is there for one path only, and for who may take the file.
+    The profile is there for one path only, and for who may take the file. ``elsewhere`` says why this portal cannot
+    give it; ``""`` when it can.
     """
 
     path: str
@@ -31,6 +33,7 @@ class GetFile:
     hash: str = ""
     state: dict[str, Any] | None = None
     profile: dict[str, Any] | None = None
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,18 @@ def get_data(context: Context, package: dict[str, Any], version: str = "", path:
     holder = there.version.package_id if there.version is not None else package["id"]
     shows = bool(path) and tk.h.check_access("mlops_profile_show", {"id": package["id"]})
     known = contents.rows(holder, keys.values(), profiles=shows)
+    origin = files.origin(there)
     found = []
     for each in listed[:MAX_FILES]:
         out = outs.get(each["path"])
+        elsewhere = delivery.why_not(origin, out) if out is not None else ""
         row = known.get(keys[each["path"]])
         subject = Subject(
             dataset=package["name"],
             path=each["path"],
             portal=root,
             url=f"{root}{each['address']}",
+            here=not elsewhere,
             version=named,
             repository=there.repository,
             commit=there.commit,
@@ -92,9 +98,11 @@ def get_data(context: Context, package: dict[str, Any], version: str = "", path:
                 each["hash"],
                 contents.state(row),
                 row.profile if row is not None and shows else None,
+                elsewhere,
             )
         )
-    whole = snippets(Subject(package["name"], "", root, version=named)) if len(listed) > 1 and not path else []
+    all_here = len(listed) > 1 and not path and not any(each.elsewhere for each in found)
+    whole = snippets(Subject(package["name"], "", root, version=named)) if all_here else []
     allowed = tk.h.check_access("mlops_download", {"id": package["id"]})
     recipe = ""
     if there.version is not None and facts.get("command"):

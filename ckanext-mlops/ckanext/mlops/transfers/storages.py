@@ -51,22 +51,32 @@ class Place:
     public: str = ""
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A configured storage for an output of the ``repository`` with that key; or ``public``, as in :class:`Place`."""
+
+    name: str = ""
+    repository: str = ""
+    key: str = ""
+    version: str = ""
+    public: str = ""
+
+
 def names() -> list[str]:
     """Names of the configured storages."""
     return repositories.configured_names(PREFIX)
 
 
-def place(repository: str, out: dict[str, Any], *, sent: bool = False) -> Place | None:
-    """Where the output of a version is; None when this portal was not told of its storage.
+def choose(repository: str, out: dict[str, Any], *, sent: bool = False) -> Choice | None:
+    """Which storage has the output of a version; None when this portal was not told. No storage is opened or asked.
 
     :param repository: URL of the repository; ``""`` reaches what everybody can read only
     :param sent: its records were sent: storages are reached whose operator trusts who sends
     :param out: of a version's facts: ``storage``, ``remote``, ``version_id``
-    :raises StorageError: the storage is not configured well
     """
     own_key = repository_key(repository) if repository else ""
     if in_lfs(out):
-        return _lfs_place(own_key, out, sent=sent)
+        return _choose_lfs(own_key, out, sent=sent)
     storage = str(out.get("storage") or "")
     if not storage:
         return None
@@ -80,11 +90,24 @@ def place(repository: str, out: dict[str, Any], *, sent: bool = False) -> Place 
         key = storage if local else storage.removeprefix(url + "/")
         if local or key != storage:
             # A local remote's own folder is private to its repository: only the part below it is known.
-            version = str(out.get("version_id") or "")
-            return Place(_store(_settings(name)), key, version, tk.asbool(_option(name, "signed") or False))
+            return Choice(name, own_key, key, str(out.get("version_id") or ""))
     if urlsplit(storage).scheme == "https" and tk.asbool(tk.config.get("ckanext.mlops.download.public_http", True)):
-        return Place(public=storage)
+        return Choice(public=storage)
     return None
+
+
+def place(repository: str, out: dict[str, Any], *, sent: bool = False) -> Place | None:
+    """Where the output is, of what :func:`choose` takes; its storage is opened.
+
+    :raises StorageError: the storage is not configured well
+    """
+    choice = choose(repository, out, sent=sent)
+    if choice is None:
+        return None
+    if choice.public:
+        return Place(public=choice.public)
+    signed = tk.asbool(_option(choice.name, "signed") or False)
+    return Place(_store(_settings(choice.name, choice.repository)), choice.key, choice.version, signed)
 
 
 def in_lfs(out: dict[str, Any]) -> bool:
@@ -92,16 +115,14 @@ def in_lfs(out: dict[str, Any]) -> bool:
     return str(out.get("algorithm") or "") == "sha256" and not out.get("storage")
 
 
-def _lfs_place(own_key: str, out: dict[str, Any], *, sent: bool) -> Place | None:
-    """Where a pointer's content is. What programs of the repository transformed is not what a reader wants."""
+def _choose_lfs(own_key: str, out: dict[str, Any], *, sent: bool) -> Choice | None:
+    """Who has a pointer's content. What programs of the repository transformed is not what a reader wants."""
     size = out.get("size")
     if not isinstance(size, int) or (out.get("extra") or {}).get("lfs_extensions"):
         return None
     for name in names():
         if _option(name, "layout") == LFS and _serves(name, own_key, "", sent=sent):
-            signed = tk.asbool(_option(name, "signed") or False)
-            key = lfs_key(str(out.get("hash") or ""), size)
-            return Place(_store(_settings(name, own_key)), key, signed=signed)
+            return Choice(name, own_key, lfs_key(str(out.get("hash") or ""), size))
     return None
 
 
@@ -112,7 +133,7 @@ def _serves(name: str, key: str, remote: str, *, sent: bool) -> bool:
     return any(fnmatchcase(key, glob) for glob in globs) and fnmatchcase(remote, _option(name, "remote") or "*")
 
 
-def _settings(name: str, own_key: str = "") -> Settings:
+def _settings(name: str, own_key: str) -> Settings:
     values = {option: _option(name, option) for option in _TEXTS}
     if values["layout"] not in ("", "dvc", LFS):
         raise StorageError(f"{PREFIX}.{name}.layout must be dvc or {LFS}.")

@@ -262,7 +262,8 @@ def _elsewhere(there: files.At, out: dict[str, Any], *, missing: bool = False) -
     """Who could help: the author of the version, and the command; of Git LFS, how to take it from there."""
     checkout, large = f"git checkout {there.commit[:12]}", storages.in_lfs(out)
     if large and not missing:
-        return f"{checkout} && git lfs pull --include {shlex.quote(str(out['path']))}"
+        pull = f"git lfs pull --include {shlex.quote(str(out['path']))}"
+        return tk._("In a clone: {command}").format(command=f"{checkout} && {pull}")
     remote = f" -r {shlex.quote(str(out['remote']))}" if out.get("remote") else ""
     push = f"git lfs push --object-id origin {out.get('hash') or ''}" if large else f"{checkout} && dvc push{remote}"
     organization = (there.package.get("organization") or {}).get("title") or ""
