@@ -141,3 +141,14 @@ def test_a_healthy_mlflow_server_is_preferred(ckan):
     ckan.result("mlops_server_list", [])
     with pytest.raises(DemoError, match=r"ckanext\.mlops\.mlflow\.servers"):
         Portal(ckan.url, "token").mlflow_server()
+
+
+def test_models_are_copied_where_that_is_allowed(ckan):
+    ckan.result("mlops_server_list", [{"name": "lab", "healthy": True}])
+    ckan.result("mlops_mlflow_sync", {"ok": True, "servers": [{"errors": []}]}, {"servers": [{"errors": ["away"]}]})
+    portal = Portal(ckan.url, "token")
+    assert portal.copy_models()
+    with pytest.raises(DemoError, match="could not read MLflow: away"):
+        portal.copy_models()
+    ckan.error("mlops_mlflow_sync", 403, {"__type": "Authorization Error", "message": "no"})
+    assert not portal.copy_models()

@@ -8,6 +8,9 @@ from pathlib import Path
 import requests
 import yaml
 
+from embedded.demo.mlflow_runs import BUILD_TAG, MODEL
+from embedded.demo.project import ALIASES
+
 RUN_OF = ("wrong-baseline", "baseline", "random-forest", "main", "tensorflow")
 
 
@@ -79,3 +82,28 @@ def test_metrics_equal_the_committed_ones(built):
 def test_each_run_logged_its_model(built):
     for training in built.project.trainings:
         assert run_data(built, training.run.run_id)["outputs"]["model_outputs"]
+
+
+def test_each_run_is_a_version_of_the_registered_model(built):
+    url = f"{built.server.url}/api/2.0/mlflow/model-versions/search"
+    found = requests.get(url, params={"filter": f"name = '{MODEL}'"}, timeout=30).json()["model_versions"]
+    of = {each["run_id"]: each for each in found}
+    assert len(found) == len(of) == len(RUN_OF)
+    runs = {training.result.revision: training.run.run_id for training in built.project.trainings}
+    assert set(of) == set(runs.values())
+    url = f"{built.server.url}/api/2.0/mlflow/registered-models/get"
+    model = requests.get(url, params={"name": MODEL}, timeout=30).json()["registered_model"]
+    aliases = {each["alias"]: each["version"] for each in model["aliases"]}
+    assert aliases == {alias: of[runs[revision]]["version"] for alias, revision in ALIASES.items()}
+
+
+def test_taking_a_build_back_takes_its_model_versions(built):
+    experiment = built.server.prepare_experiment()
+    tag = {"key": BUILD_TAG, "value": "taken-back"}
+    made = built.server._call("POST", "runs/create", {"experiment_id": experiment, "start_time": 1, "tags": [tag]})
+    run_id = made["run"]["info"]["run_id"]
+    source = {"name": MODEL, "source": "s3://bucket/model", "run_id": run_id}
+    built.server._call("POST", "model-versions/create", source)
+    assert built.server.delete_runs(experiment, "taken-back") == 1
+    search = {"filter": f"run_id = '{run_id}'"}
+    assert not built.server._call("GET", "model-versions/search", search).get("model_versions")

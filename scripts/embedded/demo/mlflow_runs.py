@@ -5,7 +5,7 @@ Plain REST, because importing MLflow takes seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import requests.auth
 from embedded.demo.workspace import DemoError
 
 EXPERIMENT = "titanic"
+MODEL = "titanic-survival"
 BUILD_TAG = "mlops.demo.build"
 _API = "api/2.0/mlflow"
 
@@ -86,10 +87,34 @@ class MlflowServer:
         )
         return [_run(item) for item in answer.get("runs", [])]
 
+    def register(self, run_ids: Sequence[str], aliases: Mapping[str, str]) -> None:
+        """Make the model of each run a version of the registered model :data:`MODEL`.
+
+        :param aliases: run id by alias
+        """
+        search = {"filter": f"name = '{MODEL}'", "max_results": 1}
+        if not self._call("GET", "registered-models/search", search).get("registered_models"):
+            said = "Who survived the Titanic? A version for each training of the demo."
+            self._call("POST", "registered-models/create", {"name": MODEL, "description": said})
+        versions = {}
+        for run_id in run_ids:
+            outputs = self._call("GET", "runs/get", {"run_id": run_id})["run"]["outputs"]
+            model_id = outputs["model_outputs"][0]["model_id"]
+            source = self._call("GET", f"logged-models/{model_id}", {})["model"]["info"]["artifact_uri"]
+            asked = {"name": MODEL, "source": source, "run_id": run_id, "model_id": model_id}
+            versions[run_id] = self._call("POST", "model-versions/create", asked)["model_version"]["version"]
+        for alias, run_id in aliases.items():
+            asked = {"name": MODEL, "alias": alias, "version": versions[run_id]}
+            self._call("POST", "registered-models/alias", asked)
+
     def delete_runs(self, experiment: str, build: str) -> int:
-        """Delete the runs of one build and return how many there were."""
+        """Delete the runs of one build, and what was registered of them; return how many runs there were."""
         runs = self.runs(experiment, build)
         for run in runs:
+            found = self._call("GET", "model-versions/search", {"filter": f"run_id = '{run.run_id}'"})
+            for each in found.get("model_versions", []):
+                asked = {"name": each["name"], "version": each["version"]}
+                self._call("DELETE", "model-versions/delete", asked)
             self._call("POST", "runs/delete", {"run_id": run.run_id})
         return len(runs)
 
@@ -99,7 +124,7 @@ class MlflowServer:
             if method == "GET":
                 answer = self._session.get(url, params=data, timeout=self.timeout)
             else:
-                answer = self._session.post(url, json=data, timeout=self.timeout)
+                answer = self._session.request(method, url, json=data, timeout=self.timeout)
         except requests.RequestException as error:
             raise DemoError(f"The MLflow server at {self.url} does not answer ({error}). Is it running?") from error
         if absent and answer.status_code == absent:

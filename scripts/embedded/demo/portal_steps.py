@@ -165,6 +165,20 @@ class Portal:
             raise DemoError("The portal knows no MLflow server: set ckanext.mlops.mlflow.servers.")
         return str(min(servers, key=lambda server: not server["healthy"])["name"])
 
+    def copy_models(self) -> bool:
+        """Have what was registered copied, which the portal else does by itself some time later; false if it may not.
+
+        :raises DemoError: the MLflow server could not be read
+        """
+        try:
+            answer = self.call("mlops_mlflow_sync", server=self.mlflow_server())
+        except NotAuthorized:
+            return False
+        errors = [error for report in answer["servers"] for error in report["errors"]]
+        if errors:
+            raise DemoError(f"{self.url} could not read MLflow: {errors[0]}")
+        return True
+
     def _finish(self, source: str) -> None:
         # The periodic 'harvester run' marks finished jobs; asking for it now saves the wait. Not before all objects
         # are done: it would queue once more what a consumer is about to take.
@@ -191,6 +205,8 @@ def publish(portal: Portal, project: Project, console: Console) -> Published:
         with console.status("Linking the trainings to the data"):
             datasets, links = _link(portal, project)
         console.print(f"  [green]✓[/green] {links} links into MLflow", highlight=False)
+        if portal.copy_models():
+            console.print("  [green]✓[/green] The registered model is copied from MLflow", highlight=False)
         for name in datasets.values():
             portal.call("mlops_content_check", id=name)
         console.print("  [green]✓[/green] A worker looks into the tables: columns can be searched", highlight=False)

@@ -17,8 +17,11 @@ from typing import Any
 from rich.console import Console
 
 from embedded.demo.history import Result, tell
-from embedded.demo.mlflow_runs import BUILD_TAG, EXPERIMENT, MlflowServer, Run
+from embedded.demo.mlflow_runs import BUILD_TAG, EXPERIMENT, MODEL, MlflowServer, Run
 from embedded.demo.workspace import Clock, DemoError, Workspace, now
+
+#: Alias in MLflow's registry → branch or tag whose training has it.
+ALIASES = {"champion": "main", "challenger": "tensorflow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,9 @@ def build_project(
         if missing:
             raise DemoError(f"MLflow at {server.url} has no run of commit {missing[0]}; see the server's log.")
         trainings = [Training(runs[result.code], result) for result in results]
+        of = {result.revision: runs[result.code].run_id for result in results}
+        server.register([runs[result.code].run_id for result in results], {at: of[to] for at, to in ALIASES.items()})
+        console.print(f"  [green]✓[/green] Registered as versions of the model {MODEL}", highlight=False)
         state = {**state, "finished": True, "trainings": [asdict(training) for training in trainings]}
         _write_state(state_file, state)
         return _project(space, state, built=True)
