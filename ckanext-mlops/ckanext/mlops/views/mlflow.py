@@ -15,6 +15,7 @@ from ckanext.mlops.views.run_columns import duration, number
 
 mlops_mlflow = Blueprint("mlops_mlflow", __name__)
 _PER_PAGE = 50
+_MOST_PAGES = 1_000_000
 
 
 @mlops_mlflow.route("/mlflow/models", endpoint="models")
@@ -62,15 +63,21 @@ def experiment(server: str, experiment: str) -> str | Response:
 
 
 def _list(action: str, template: str, name: str) -> str | Response:
-    page = max(1, request.args.get("page", 1, int))
     text = request.args.get("q", "")[:200]
     form = request.args.get("format", "")
-    if form in ("csv", "json"):
-        every = tk.get_action(action)({}, {"q": text, "limit": MAX_PAGE})["results"]
-        return _file(every, *_list_sheet(every), name=name, form=form)
-    options = {"q": text, "limit": _PER_PAGE, "offset": (page - 1) * _PER_PAGE}
-    found = tk.get_action(action)({}, options)
-    pages = max(1, -(-found["count"] // _PER_PAGE))
+    try:
+        if form in ("csv", "json"):
+            every = tk.get_action(action)({}, {"q": text, "limit": MAX_PAGE})["results"]
+            return _file(every, *_list_sheet(every), name=name, form=form)
+        page = min(max(1, request.args.get("page", 1, int)), _MOST_PAGES)
+        options = {"q": text, "limit": _PER_PAGE, "offset": (page - 1) * _PER_PAGE}
+        found = tk.get_action(action)({}, options)
+        pages = max(1, -(-found["count"] // _PER_PAGE))
+        if page > pages:  # of an old address: the last page is more than none
+            page, options["offset"] = pages, (pages - 1) * _PER_PAGE
+            found = tk.get_action(action)({}, options)
+    except tk.ValidationError as error:
+        return tk.abort(400, "; ".join(error.error_summary.values()))
     return tk.render(template, {**_tools(), "found": found, "q": text, "page": page, "pages": pages})
 
 

@@ -55,7 +55,7 @@ def compare(id: str) -> str:  # noqa: A002
         try:
             compared = tk.get_action("mlops_version_diff")({}, {"before": before, "after": after})
             changed_files = tk.get_action("mlops_file_diff")({}, {"before": before, "after": after})
-        except (tk.ObjectNotFound, tk.NotAuthorized):
+        except (tk.ObjectNotFound, tk.NotAuthorized, tk.ValidationError):
             return tk.abort(404, tk._("Version not found"))
         chosen = [compared["after"], compared["before"]]
         choices += [each for each in chosen if each["id"] not in {choice["id"] for choice in choices}]
