@@ -226,3 +226,36 @@ def test_pages_with_nothing_to_show_say_so(people, make_dataset, page):
         assert page(address).status_code == 200
     assert page("/mlflow/lab/models/none").status_code == 404
     assert page("/mlflow/lab/experiments/none").status_code == 404
+
+
+def test_a_page_beyond_the_last_is_the_last(world, page):
+    body = page("/mlflow/models?page=9", status=200).body
+    assert "/mlflow/lab/models/forest" in body
+    assert "No registered model" not in body
+
+
+def test_a_model_shows_the_versions_that_its_data_may_be_of(world, page):
+    choices = [{"version": each, "commit": "a" * 40, "path": "a.csv", "hash": ""} for each in (world.old, world.new)]
+    evidence = {
+        "rung": "commit",
+        "strength": "candidate",
+        "why": ["changed-between"],
+        "against": [],
+        "choices": choices,
+    }
+    world.link(world.titanic, "r3", "used", world.old, evidence=evidence)
+    soup = BeautifulSoup(page("/mlflow/lab/models/forest", status=200).body, "html.parser")
+    [said] = [each for each in soup.select("details.mlops-evidence p") if "It may be" in each.text]
+    assert [a["href"] for a in said.select("a")] == [
+        f"/dataset/titanic/versions/{each}" for each in (world.old, world.new)
+    ]
+
+
+def test_an_assertion_that_was_confirmed_is_not_disputed_on_the_model_page(world, page):
+    found = {"rung": "hash", "strength": "exact", "why": ["named:input"], "against": []}
+    found["choices"] = [{"version": world.old, "commit": "a" * 40, "path": "a.csv", "hash": "1"}]
+    world.link(world.titanic, "r3", "trained_on", world.old, origin="asserted", evidence={"found": found})
+    for address in ("/mlflow/lab/models/forest", "/dataset/titanic/experiments?version=all"):
+        body = page(address, status=200).body
+        assert "asserted, confirmed" in body
+        assert "asserted, disputed" not in body
