@@ -30,6 +30,49 @@ OPTIONS = [
     "--disable-sync",
 ]
 
+DATASET = "titanic-train"
+#: Every page of the extension.
+PATHS = {
+    "home": "/",
+    "search": "/dataset/?q=accuracy:%3E0.5",
+    "dataset": f"/dataset/{DATASET}",
+    "resource": f"/dataset/{DATASET}/resource/{{resource}}",
+    "similar datasets": f"/dataset/{DATASET}/similar",
+    "lineage": f"/dataset/{DATASET}/lineage",
+    "lineage of a file": f"/dataset/{DATASET}/resource/{{resource}}/lineage",
+    "impact": "/dataset/titanic-prepare/lineage/impact",
+    "path": "/dataset/titanic-prepare/lineage/path?end=titanic-train",
+    "versions": f"/dataset/{DATASET}/versions",
+    "version": f"/dataset/{DATASET}/versions/{{version}}",
+    "lineage of a version": f"/dataset/{DATASET}/versions/{{version}}/lineage",
+    "recipe": f"/dataset/{DATASET}/versions/{{version}}/recipe",
+    "versions compared": f"/dataset/{DATASET}/versions/compare?before={{older}}&after={{version}}",
+    "experiments": f"/dataset/{DATASET}/experiments",
+    "runs and a version compared": f"/dataset/{DATASET}/compare?run={{run}}&run={{other}}&version={{version}}",
+    "leaderboard": f"/dataset/{DATASET}/leaderboard",
+    "repository": "/repository/{repository}",
+    "metrics": "/repository/{repository}/metrics?baseline=baseline",
+    "plots": "/repository/{repository}/plots",
+    "MLflow experiments": "/mlflow/experiments",
+    "models": "/mlflow/models",
+    "organization": "/organization/titanic-demo",
+    "data health": "/organization/titanic-demo/health",
+    "model": "/mlflow/{server}/models/titanic-survival",
+    "MLflow experiment": "/mlflow/{server}/experiments/{experiment}",
+    "gaps": "/organization/titanic-demo/health?part=gaps",
+}
+#: Those of people who are signed in.
+SIGNED_IN = {
+    "access": f"/dataset/{DATASET}/access",
+    "link to MLflow": f"/dataset/{DATASET}/experiments/choose",
+    "a dataset of DVC": "/dataset/new/dvc",
+    "dataset of an editor": f"/dataset/{DATASET}",
+    "saved searches": "/dashboard/searches",
+    "harvest source": "/harvest/new",
+    "preview of a harvest": "/harvest/titanic-repository/preview",
+    "report of a harvest": "/harvest/titanic-repository/job/last",
+}
+
 
 @dataclass(frozen=True)
 class Portal:
@@ -123,6 +166,39 @@ def act(portal: Portal) -> Callable[..., Any]:
         return answer.json().get("result")
 
     return call
+
+
+@pytest.fixture(scope="session")
+def addresses(portal: Portal) -> dict[str, str]:
+    """The address of every page, by its name."""
+
+    def ask(action: str, **values: str) -> Any:
+        answer = requests.get(f"{portal}/api/3/action/{action}", values, timeout=30)
+        answer.raise_for_status()
+        return answer.json()["result"]
+
+    package = ask("package_show", id=DATASET)
+    versions = ask("mlops_version_list", id=DATASET)["results"]
+    runs = [f"{each['server']}:{each['run_id']}" for each in ask("mlops_run_list", id=DATASET)["results"]]
+    experiment = ask("mlops_experiment_list")["results"][0]
+    known = {
+        "resource": package["resources"][0]["id"],
+        "version": versions[0]["id"],
+        "older": versions[1]["id"],
+        "run": runs[0],
+        "other": runs[1],
+        "repository": ask("mlops_overview")["repositories"][0]["id"],
+        "server": experiment["server"],
+        "experiment": experiment["experiment_id"],
+    }
+    return {name: path.format(**known) for name, path in (PATHS | SIGNED_IN).items()}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``page_name``: the name of each page, ``own_page``: of those of people who are signed in."""
+    for argument, paths in (("page_name", PATHS), ("own_page", SIGNED_IN)):
+        if argument in metafunc.fixturenames:
+            metafunc.parametrize(argument, paths)
 
 
 @pytest.fixture

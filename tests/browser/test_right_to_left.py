@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import expect
 
 OUTSIDE = """() => [...document.querySelectorAll("a.mlops-lineage-node")].flatMap((node) => {
@@ -13,6 +12,17 @@ OUTSIDE = """() => [...document.querySelectorAll("a.mlops-lineage-node")].flatMa
     .map(([name]) => name);
 })"""
 
+#: The character of an element that is drawn first from the left.
+LEFTMOST = """(element) => {
+  const text = element.firstChild, range = document.createRange();
+  const at = [...text.data].map((letter, index) => {
+    range.setStart(text, index);
+    range.setEnd(text, index + 1);
+    return [range.getBoundingClientRect().left, letter];
+  });
+  return at.reduce((first, each) => (each[0] < first[0] ? each : first))[1];
+}"""
+
 
 def test_names_in_the_graph_lie_in_their_boxes(open_page, picture):
     page = open_page("/ar/dataset/titanic-train/lineage")
@@ -22,10 +32,7 @@ def test_names_in_the_graph_lie_in_their_boxes(open_page, picture):
     picture(page, "rtl-lineage")
 
 
-@pytest.mark.parametrize("page_name", ["", "/versions", "/lineage", "/experiments"])
-def test_pages_fit_a_phone(open_page, page_name):
-    phone = {"viewport": {"width": 390, "height": 844}}
-    plain = open_page("/ar/about", **phone).evaluate("document.documentElement.scrollWidth")
-    page = open_page(f"/ar/dataset/titanic-train{page_name}", **phone)
-    page.wait_for_load_state("networkidle")
-    assert page.evaluate("document.documentElement.scrollWidth") <= plain
+def test_a_number_keeps_its_sign_in_front(open_page, addresses):
+    page = open_page(f"/ar{addresses['metrics'].partition('?')[0]}?baseline=wrong-baseline&column=accuracy")
+    cell = page.locator("table.mlops-metrics .mlops-delta", has_text="-0.").first
+    assert page.evaluate(LEFTMOST, cell.element_handle()) == "-"

@@ -14,7 +14,7 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
 from flask import request
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
@@ -274,6 +274,11 @@ def markdown_extract(original: Callable[..., str], text: str, extract_length: in
 @lru_cache(maxsize=2000)
 def _extracts(original: Callable[..., str], text: str, extract_length: int) -> str:
     return original(text, extract_length)
+
+
+def mlops_breakable(name: str) -> Markup:
+    """A name whose line may end after a dot, dash, slash or underscore, and not within a word."""
+    return Markup(re.sub(r"([._/-])(?=\w)", r"\1<wbr>", str(escape(name))))  # noqa: S704 escaped
 
 
 def mlops_sort_options(sorting: list[tuple[str, str]], query: str | None) -> list[tuple[str, str]]:
