@@ -84,7 +84,7 @@ def test_a_wrong_search_says_so_and_stays(picker, picture):
 def test_a_whole_experiment_is_linked(picker, act, picture):
     main = picker.get_by_role("main")
     main.get_by_role("radio", name="the whole experiment titanic", exact=True).check()
-    summary = main.get_by_text("Link a whole experiment")
+    summary = main.get_by_text("Link the chosen experiment")
     summary.click()
     picture(picker, "picker-experiment")
     main.get_by_role("button", name="Link", exact=True).click()
