@@ -45,6 +45,7 @@ MATRIX = {
     ("mlops_harvest.field", "POST"): EDITING,
     ("mlops_harvest.preview", "GET"): EDITING,
     ("mlops_harvest.preview_start", "POST"): EDITING,
+    ("mlops_harvest.stop", "POST"): ({"sysadmin"}, {"sysadmin"}),  # as ckanext-harvest has it
     ("mlops_lineage.data", "GET"): READING,
     ("mlops_lineage.index", "GET"): READING,
     ("mlops_lineage.resource", "GET"): READING,
@@ -166,6 +167,8 @@ class World:
             values["hint_id"] = self.row(LinkHint, **given)
         if endpoint == "mlops_harvest.decide":
             values |= {"id": self.job, "decision": "reject"}
+        if endpoint == "mlops_harvest.stop":
+            values["id"] = self.job
         if "link_id" in values:
             values["link_id"] = self.row(Link, server="lab", kind="run", target=uuid.uuid4().hex, relation="used")
         if "search_id" in values:

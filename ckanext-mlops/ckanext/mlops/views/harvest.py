@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from ckan import model
 from ckan.plugins import toolkit as tk
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
+from ckanext.mlops.helpers_harvest import mlops_is_dvc_source
 from ckanext.mlops.views.lineage import refusals
 from ckanext.mlops.views.posted import done
 
 mlops_harvest = Blueprint("mlops_harvest", __name__)
+
+#: Pages of ckanext-harvest that change something when they are only opened: any page's link or image could do it.
+_CHANGING = ("harvester.refresh", "harvester.clear", "harvester.job_abort")
+
+
+@mlops_harvest.before_app_request
+def only_by_a_button() -> Response | None:
+    """Refuse, for our sources, that a link begins, stops or clears: a form carries a token, a link does not."""
+    if request.endpoint not in _CHANGING or request.method == "POST":
+        return None
+    places = request.view_args or {}
+    named = places.get("source") or places.get("id")
+    source = model.Package.get(named)
+    if source is None or not mlops_is_dvc_source(source.id):
+        return None
+    tk.h.flash_error(tk._("Nothing was changed, for a link alone does not do that: press the button here."))
+    return tk.redirect_to("harvester.admin", id=named)
 
 
 @mlops_harvest.before_request
@@ -53,6 +72,13 @@ def decide(source: str, id: str, decision: str) -> Response:  # noqa: A002 as ck
     if decision == "revert":
         values["partly"] = bool(request.form.get("partly"))
     return done(f"mlops_harvest_{decision}", values, told[decision], "harvester.job_show", source=source, id=id)
+
+
+@mlops_harvest.route("/harvest/<source>/job/<id>/stop", endpoint="stop", methods=["POST"])
+def stop(source: str, id: str) -> Response:  # noqa: A002
+    """Stop a job."""
+    said = tk._("Stopped. What was written by then stays.")
+    return done("harvest_job_abort", {"id": id}, said, "harvester.job_show", source=source, id=id)
 
 
 @mlops_harvest.route("/dataset/<id>/field/<any(take,restore):decision>", endpoint="field", methods=["POST"])
