@@ -109,7 +109,7 @@ def apply(objects: Sequence[HarvestObject], user: str) -> dict[str, Applied]:
     work = []
     for item in items:
         with _Blamed(item):
-            item.before = _owned(item, last.get(item.package_id, []))
+            item.before = _owned(item, last.get(item.package_id, []), portals.get(item.package_id))
             if item.object.current:
                 done[str(item.object.id)] = Applied(item.package_id, written=True)
                 continue
@@ -258,21 +258,29 @@ def _last(session: Session, package_ids: Iterable[str]) -> dict[str, list[Row]]:
     return found
 
 
-def _owned(item: _Item, rows: list[Row]) -> HarvestObject | None:
+def _owned(item: _Item, rows: list[Row], portal: Mapping[str, Any] | None) -> HarvestObject | None:
     """The harvest object that the dataset is of now.
 
-    :raises NotApplied: it is another source's
+    Ids are computed from a repository's address, which anybody may name: what another organization owns is not taken
+    over, also when its source is gone, and the refusal tells nothing of it.
+
+    :param portal: the dataset as it is, None when there is none yet
+    :raises NotApplied: it is another source's, or another organization's
     """
     own_source = item.object.harvest_source_id
-    for _, source in rows:
-        if source.id != own_source and source.active:
-            package = model.Package.get(item.package_id)
-            name = package.name if package else item.package_id
-            raise NotApplied(
-                f'Dataset "{name}" ({item.object.guid}) is harvested by the source "{source.title or source.id}". '
-                f"Leave it out here with the option exclude, or delete that source."
-            )
+    other = next((source for _, source in rows if source.id != own_source and source.active), None)
     own = next((last for last, source in rows if source.id == own_source), None)
+    same_owner = portal is None or (portal.get("owner_org") or "") == (item.dataset.package.get("owner_org") or "")
+    if (other is not None or own is None) and not same_owner:
+        raise NotApplied(
+            f"{item.object.guid} is in this portal already, and not a dataset of this source's organization. Ask a "
+            f"sysadmin of the portal to hand it over, or leave it out here with the option exclude."
+        )
+    if other is not None:
+        raise NotApplied(
+            f'{item.object.guid} is harvested by the source "{other.title or other.id}". '
+            f"Leave it out here with the option exclude, or delete that source."
+        )
     return own or (rows[0][0] if rows else None)
 
 
