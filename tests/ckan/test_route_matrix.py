@@ -45,7 +45,7 @@ MATRIX = {
     ("mlops_harvest.field", "POST"): EDITING,
     ("mlops_harvest.preview", "GET"): EDITING,
     ("mlops_harvest.preview_start", "POST"): EDITING,
-    ("mlops_harvest.stop", "POST"): ({"sysadmin"}, {"sysadmin"}),  # as ckanext-harvest has it
+    ("mlops_harvest.stop", "POST"): EDITING,
     ("mlops_lineage.data", "GET"): READING,
     ("mlops_lineage.index", "GET"): READING,
     ("mlops_lineage.resource", "GET"): READING,

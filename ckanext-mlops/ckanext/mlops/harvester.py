@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from ckan import model
 from ckan import plugins as p
 from ckan.plugins import toolkit as tk
-from ckan.types import Action, Context, DataDict
+from ckan.types import Action, AuthFunction, AuthResult, Context, DataDict
 from ckanext.harvest import queue
 from ckanext.harvest.harvesters.base import HarvesterBase
 from ckanext.harvest.logic.dictization import harvest_job_dictize
@@ -115,16 +115,35 @@ def harvest_source_clear(next_action: Action, context: Context, data_dict: DataD
 def harvest_job_abort(next_action: Action, context: Context, data_dict: DataDict) -> Any:
     """Stop a job; its page says who did. ckanext-harvest's own lets one that is being read go on."""
     tk.check_access("harvest_job_abort", context, data_dict)
+    job = _job_to_stop(data_dict)
+    if job is None:
+        return next_action(context, data_dict)
+    job_id = str(job.id)
+    stopping.stop(job_id, str(context.get("user") or ""))
+    return tk.get_action("harvest_job_show")(context, {"id": job_id})
+
+
+@tk.chained_auth_function
+def may_stop(next_auth: AuthFunction, context: Context, data_dict: DataDict | None) -> AuthResult:
+    """Whoever may harvest a source may stop it: its page offers that. ckanext-harvest leaves it to sysadmins."""
+    job = _job_to_stop(data_dict or {})
+    if job is None:
+        return next_auth(context, data_dict or {})
+    try:
+        tk.check_access("harvest_job_create", context, {"source_id": job.source_id})
+    except tk.NotAuthorized as error:
+        return {"success": False, "msg": str(error.message or "")}
+    return {"success": True}
+
+
+def _job_to_stop(data_dict: DataDict) -> HarvestJob | None:
+    """The newest job of the source that is named, or the job; None when it is no DVC repository's."""
     named = data_dict.get("source_id") or data_dict.get("id")
     package = model.Package.get(named)
     of_source = sa.select(HarvestJob).where(HarvestJob.source_id == (package.id if package else None))
     newest = model.Session.scalars(of_source.order_by(HarvestJob.created.desc()).limit(1)).first()
     job = newest or HarvestJob.get(named)
-    if job is None or job.source.type != DvcHarvester.NAME:
-        return next_action(context, data_dict)
-    job_id = str(job.id)
-    stopping.stop(job_id, str(context.get("user") or ""))
-    return tk.get_action("harvest_job_show")(context, {"id": job_id})
+    return job if job is not None and job.source.type == DvcHarvester.NAME else None
 
 
 class DvcHarvester(HarvesterBase):
@@ -133,6 +152,7 @@ class DvcHarvester(HarvesterBase):
     NAME = "dvc"
 
     p.implements(p.IActions)
+    p.implements(p.IAuthFunctions)
     p.implements(p.IPackageController, inherit=True)
 
     def after_dataset_create(self, context: Context, pkg_dict: dict[str, Any]) -> None:
@@ -158,6 +178,10 @@ class DvcHarvester(HarvesterBase):
             "harvest_source_clear": cast(Action, harvest_source_clear),
             "harvest_job_abort": cast(Action, harvest_job_abort),
         }
+
+    def get_auth_functions(self) -> dict[str, AuthFunction]:
+        """Who may stop a harvest."""
+        return {"harvest_job_abort": cast(AuthFunction, may_stop)}
 
     def info(self) -> dict[str, str]:
         """How the source form shows it."""

@@ -199,7 +199,7 @@ class Writer:
         return {
             "id": naming.resource_id(guid, out.path),
             "name": text.line(out.path.rsplit("/", 1)[-1] or out.path, text.MAX_TITLE) + ("/" if out.is_dir else ""),
-            "description": text.paragraph(out.desc, 2000),
+            "description": text.prose(out.desc, 2000),
             "url": readable or file_page(self.repository.url, commit, out.path if in_git else stage.file),
             "format": "" if out.is_dir else format_of(out.path),
             "mimetype": "" if out.is_dir else mimetypes.guess_type(out.path, strict=True)[0] or "",
@@ -245,7 +245,7 @@ def _notes(snapshot: Snapshot, stage: Stage) -> str:
         parts.append(summary)
     if len(stage.outs) > MAX_RESOURCES:
         parts.append(f"The first {MAX_RESOURCES} of {len(stage.outs):,} files are listed.")
-    return text.paragraph("\n\n".join(part.strip() for part in parts if part.strip()))
+    return text.prose("\n\n".join(part.strip() for part in parts if part.strip()))
 
 
 def format_of(path: str) -> str:

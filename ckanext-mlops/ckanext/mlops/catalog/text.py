@@ -28,6 +28,8 @@ _NOT_TAG = re.compile(r"[^\w .-]+")
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*#*\s*$")
 _UNDERLINE = re.compile(r"^\s{0,3}=+\s*$")
 _MARKUP = re.compile(r"!\[[^\]]*\]\([^)]*\)|<[^>]{0,500}>")
+#: What begins an image in Markdown or HTML.
+_IMAGE = re.compile(r"!(?=\[)|<(?=im(?:g|age)\b)", re.IGNORECASE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
@@ -45,6 +47,11 @@ def line(text: str, limit: int = MAX_LINE) -> str:
 def paragraph(text: str, limit: int = MAX_TEXT) -> str:
     """``text`` with its line breaks, at most ``limit`` characters."""
     return _cut(_BLANK.sub(" ", clean(text[: limit * 3])).strip(), limit)
+
+
+def prose(text: str, limit: int = MAX_TEXT) -> str:
+    """A paragraph for CKAN's Markdown, whose images are links or text: a page would load them for who looks at it."""
+    return _cut(_IMAGE.sub(lambda found: "&lt;" if found[0] == "<" else "", paragraph(text, limit)), limit)
 
 
 def _cut(text: str, limit: int) -> str:

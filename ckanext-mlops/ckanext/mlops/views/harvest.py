@@ -21,13 +21,16 @@ _CHANGING = ("harvester.refresh", "harvester.clear", "harvester.job_abort")
 
 @mlops_harvest.before_app_request
 def only_by_a_button() -> Response | None:
-    """Refuse, for our sources, that a link begins, stops or clears: a form carries a token, a link does not."""
+    """Refuse that a link begins, stops or clears: a form carries a token, a link does not.
+
+    The Stop of other harvesters' sources is such a link, and nothing else: it is left alone.
+    """
     if request.endpoint not in _CHANGING or request.method == "POST":
         return None
     places = request.view_args or {}
     named = places.get("source") or places.get("id")
     source = model.Package.get(named)
-    if source is None or not mlops_is_dvc_source(source.id):
+    if source is None or (request.endpoint == "harvester.job_abort" and not mlops_is_dvc_source(source.id)):
         return None
     tk.h.flash_error(tk._("Nothing was changed, for a link alone does not do that: press the button here."))
     return tk.redirect_to("harvester.admin", id=named)
