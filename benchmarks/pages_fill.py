@@ -82,7 +82,7 @@ def _package(stage: int, *, own: bool) -> dict[str, Any]:
         "name": name,
         "title": f"Titanic {_MARK}: prepared {stage}",
         "owner_org": "lab",
-        "notes": "Passengers, prepared for a model.",
+        "notes": f"Passengers of the **Titanic** {_MARK}, prepared in step {stage}: *no* lifeboats, no bodies.",
         "license_id": "cc-by",
         "author": "Ada",
         "tags": [{"name": "titanic"}, {"name": f"tag-{stage}"}],
@@ -141,8 +141,9 @@ def _facts(packages: list[dict[str, Any]]) -> None:
             for number, revision in enumerate(revisions)
         ]
         versions.store(session, package["id"], rows)
-        columns = [{"name": f"column_{each}"} for each in range(stage, stage + 12)]
-        profile = {"kind": "table", "rows": 891, "complete": True, "columns": columns}
+        columns = [_column(each) for each in range(stage, stage + 12)]
+        sample = [[f"{row}.{each}" for each in range(len(columns))] for row in range(10)]
+        profile = {"kind": "table", "rows": 891, "complete": True, "columns": columns, "sample": sample}
         hashed = _hash(package["name"], 1)
         session.add(Content(package_id=package["id"], path=_path(stage, 1), hash=hashed, profile=profile))
         for up in _inputs(stage):
@@ -158,6 +159,15 @@ def _facts(packages: list[dict[str, Any]]) -> None:
             )
     _harvested(session, packages, revisions)
     session.commit()
+
+
+def _column(number: int) -> dict[str, Any]:
+    """What a look at a column of numbers, or of texts, leaves."""
+    column = {"name": f"column_{number}", "missing": number, "distinct": 88}
+    if number % 3:
+        bins = [[each * 8.0, (each * 37 + number) % 101] for each in range(10)]
+        return column | {"type": "number", "min": 0, "max": 80, "mean": 29.7, "histogram": bins}
+    return column | {"type": "text", "top": [["male", 577], ["female", 314], ["unknown", number]]}
 
 
 def _inputs(stage: int) -> list[int]:
