@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
-from flask import request
+from flask import current_app, request
 from markupsafe import Markup, escape
 
 from ckanext.mlops.catalog.weburl import repository_page
@@ -247,20 +247,45 @@ def mlops_card(package: Mapping[str, Any]) -> Markup:
 
 
 @lru_cache(maxsize=5000)
-def _card(_language: str, card: Card, age: str) -> Markup:
+def _card(language: str, card: Card, age: str) -> Markup:
     """A card depends on nothing else: many pages show the same ones."""
-    return Markup(tk.render_snippet("mlops/snippets/card.html", {"card": card, "age": age}))  # noqa: S704 our own
+    counts = {
+        "files": card.files or None,
+        "rows" if card.all_rows else "more rows": card.rows,
+        "versions": card.versions or None,
+        "used by": card.used_by or None,
+        "runs": card.runs or None,
+    }
+    said = {what: _counted(language, what, number) for what, number in counts.items() if number is not None}
+    size = "" if card.size is None else str(tk.h.localised_filesize(card.size))
+    # Not a snippet: to give each its own context would cost more than to render it.
+    template: Any = current_app.jinja_env.get_template("mlops/snippets/card.html").module
+    return Markup(template.card(card, said, size, age))  # noqa: S704 our own
+
+
+@lru_cache(maxsize=5000)
+def _counted(_language: str, what: str, number: int) -> str:
+    """The same few numbers stand on most cards."""
+    said = {
+        "files": lambda: tk.ungettext("{n} file", "{n} files", number),
+        "rows": lambda: tk.ungettext("{n} row", "{n} rows", number),
+        "more rows": lambda: tk._("more than {n} rows"),
+        "versions": lambda: tk.ungettext("{n} version", "{n} versions", number),
+        "used by": lambda: tk.ungettext("used by {n} dataset", "used by {n} datasets", number),
+        "runs": lambda: tk.ungettext("{n} MLflow run", "{n} MLflow runs", number),
+    }
+    return str(said[what]()).format(n=tk.h.localised_number(number))
 
 
 def _age(language: str, moment: datetime.datetime) -> str:
-    """As CKAN says it; of what is some days old, the words are kept for a day."""
+    """How old the newest version is, as CKAN says it; of what is some days old, the words are kept for a day."""
     days = (datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - moment).days
     return (_age_in_days if days > 2 else _age_in_days.__wrapped__)(language, moment, days)
 
 
 @lru_cache(maxsize=5000)
 def _age_in_days(_language: str, moment: datetime.datetime, _days: int) -> str:
-    return str(tk.h.time_ago_from_timestamp(moment))
+    return str(tk._("newest {when}").format(when=tk.h.time_ago_from_timestamp(moment)))
 
 
 @tk.chained_helper
