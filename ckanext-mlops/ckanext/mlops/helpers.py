@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import datetime
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
-from urllib.parse import quote_plus
 
 from ckan import model
 from ckan.plugins import toolkit as tk
-from ckan.types import Context
-from flask import current_app, request
 from markupsafe import Markup, escape
 
 from ckanext.mlops.catalog.weburl import repository_page
 from ckanext.mlops.core.naming import repository_key, repository_slug
 from ckanext.mlops.logic import dependents
 from ckanext.mlops.logic.holders import holders
-from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.logic.reader import Reader, context_of_request
 from ckanext.mlops.logic.versions import chain
 from ckanext.mlops.model import versions
-from ckanext.mlops.search import freshness
-from ckanext.mlops.search.cards import Card, cards
-from ckanext.mlops.search.document import COMMITTED, SHORT_HASH
-from ckanext.mlops.search.query import compared, sort_options
+from ckanext.mlops.search.document import SHORT_HASH
 from ckanext.mlops.tracking import servers as mlflow_servers
 from ckanext.mlops.transfers import getting
 
@@ -66,10 +59,8 @@ _COMMIT_PAGES = (
 )
 
 
-#: Facets of which one value is a choice: what has no version has none.
-_NEVER_ALL = (freshness.FIELD,)
-_VALUE = "mlops-value-of-a-facet"
-_LONG_NOTES = 5000
+#: Pixels: width of a histogram's bar with its gap, height of the highest one.
+_BAR, _HIGH = 8, 22
 _constants: dict[tuple[Any, ...], Markup] = {}
 
 
@@ -91,7 +82,7 @@ def mlops_origins(package: Mapping[str, Any]) -> Origins:
     """The entries of ``derived_from``, with links to the datasets that the reader may see."""
     entries = [each for each in package.get("derived_from") or () if isinstance(each, dict)]
     ids = [each["dataset"] for each in entries if each.get("dataset")]
-    reader = Reader(_context())
+    reader = Reader(context_of_request())
     seen = reader.look(ids)
     shown: list[dict[str, str]] = []
     for entry in entries:
@@ -108,7 +99,7 @@ def mlops_origins(package: Mapping[str, Any]) -> Origins:
 
 def mlops_dependents(package_id: str) -> dependents.Dependents:
     """What uses the dataset, as the reader may know of it."""
-    return dependents.of(_context(), package_id)
+    return dependents.of(context_of_request(), package_id)
 
 
 def mlops_keeps_used() -> bool:
@@ -156,7 +147,7 @@ def mlops_kind_label(kind: str) -> str:
 def mlops_version_count(package_id: str) -> int:
     """How many versions a dataset has, with those of the datasets that it goes on from."""
     package = model.Package.get(package_id)
-    return versions.count(model.Session(), chain(_context(), package).ids) if package else 0
+    return versions.count(model.Session(), chain(context_of_request(), package).ids) if package else 0
 
 
 def mlops_fields(package: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -169,14 +160,14 @@ def mlops_fields(package: Mapping[str, Any]) -> list[dict[str, Any]]:
 def mlops_dataset_link(name: str | None) -> dict[str, str]:
     """Title and address of a dataset that a field names by id or name; nothing when the reader may not see it."""
     package = model.Package.get(name) if name else None
-    if package is None or not Reader(_context()).look([package.id]).visible:
+    if package is None or not Reader(context_of_request()).look([package.id]).visible:
         return {}
     return {"title": package.title or package.name, "url": tk.url_for("dataset.read", id=package.name)}
 
 
 def mlops_visible_datasets(ids: Sequence[str]) -> list[Any]:
     """Those of the datasets that the reader may see: rows with ``name`` and ``title``."""
-    reader = Reader(_context())
+    reader = Reader(context_of_request())
     return [reader.packages[each] for each in reader.visible(ids)]
 
 
@@ -189,7 +180,7 @@ def mlops_dataset_reference(value: str | None) -> str:
     """How a form names a dataset: by its name where the reader may see it, else by what is given."""
     if not value:
         return ""
-    reader = Reader(_context())
+    reader = Reader(context_of_request())
     return str(reader.packages[value].name) if value in reader.look([value]).visible else value
 
 
@@ -227,113 +218,25 @@ def mlops_section_fields(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, 
     ]
 
 
-def mlops_prepare_cards(packages: Sequence[Mapping[str, Any]]) -> None:
-    """Look up at once what :func:`mlops_card` tells of each dataset of a page, with the numbers searched for."""
-    prepared: dict[str, Card] = tk.g.setdefault("mlops_cards", {})
-    numbers = compared(request.args.get("q", ""))
-    prepared |= cards(_context(), [each for each in packages if each.get("id") and each["id"] not in prepared], numbers)
-
-
-def mlops_card(package: Mapping[str, Any]) -> Markup:
-    """What a dataset of a list tells at a glance; nothing where no list prepared it, or there is nothing of ours."""
-    prepared: dict[str, Card] = tk.g.get("mlops_cards", {})
-    card = prepared.get(str(package.get("id")))
-    if card is None or not (card.repository or card.versions or card.used_by or card.runs):
-        return Markup()
-    language = str(tk.h.lang())
-    age = _age(language, card.newest) if card.newest else ""
-    render = _card.__wrapped__ if tk.config["debug"] else _card
-    return render(language, card, age)
-
-
-@lru_cache(maxsize=5000)
-def _card(language: str, card: Card, age: str) -> Markup:
-    """A card depends on nothing else: many pages show the same ones."""
-    counts = {
-        "files": card.files or None,
-        "rows" if card.all_rows else "more rows": card.rows,
-        "versions": card.versions or None,
-        "used by": card.used_by or None,
-        "runs": card.runs or None,
-    }
-    said = {what: _counted(language, what, number) for what, number in counts.items() if number is not None}
-    size = "" if card.size is None else str(tk.h.localised_filesize(card.size))
-    # Not a snippet: to give each its own context would cost more than to render it.
-    template: Any = current_app.jinja_env.get_template("mlops/snippets/card.html").module
-    return Markup(template.card(card, said, size, age))  # noqa: S704 our own
-
-
-@lru_cache(maxsize=5000)
-def _counted(_language: str, what: str, number: int) -> str:
-    """The same few numbers stand on most cards."""
-    said = {
-        "files": lambda: tk.ungettext("{n} file", "{n} files", number),
-        "rows": lambda: tk.ungettext("{n} row", "{n} rows", number),
-        "more rows": lambda: tk._("more than {n} rows"),
-        "versions": lambda: tk.ungettext("{n} version", "{n} versions", number),
-        "used by": lambda: tk.ungettext("used by {n} dataset", "used by {n} datasets", number),
-        "runs": lambda: tk.ungettext("{n} MLflow run", "{n} MLflow runs", number),
-    }
-    return str(said[what]()).format(n=tk.h.localised_number(number))
-
-
-def _age(language: str, moment: datetime.datetime) -> str:
-    """How old the newest version is, as CKAN says it; of what is some days old, the words are kept for a day."""
-    days = (datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - moment).days
-    return (_age_in_days if days > 2 else _age_in_days.__wrapped__)(language, moment, days)
-
-
-@lru_cache(maxsize=5000)
-def _age_in_days(_language: str, moment: datetime.datetime, _days: int) -> str:
-    return str(tk._("newest {when}").format(when=tk.h.time_ago_from_timestamp(moment)))
-
-
-@tk.chained_helper
-def markdown_extract(original: Callable[..., str], text: str, extract_length: int = 190) -> str:
-    """CKAN's own, which parses Markdown for each dataset of each list: what came out is kept."""
-    if not text or len(text) > _LONG_NOTES:
-        return original(text, extract_length)
-    return _extracts(original, text, extract_length)
-
-
-@lru_cache(maxsize=2000)
-def _extracts(original: Callable[..., str], text: str, extract_length: int) -> str:
-    return original(text, extract_length)
-
-
 def mlops_breakable(name: str) -> Markup:
     """A name whose line may end after a dot, dash, slash or underscore, and not within a word."""
     return Markup(re.sub(r"([._/-])(?=\w)", r"\1<wbr>", str(escape(name))))  # noqa: S704 escaped
 
 
-def mlops_sort_options(sorting: list[tuple[str, str]], query: str | None) -> list[tuple[str, str]]:
-    """The orders that the search form offers: those of the metrics that the search compares come first."""
-    return [*sort_options(query or ""), *sorting, (tk._("Newest version"), f"{COMMITTED} desc")]
-
-
-def mlops_facet_is_of_use(name: str, search_facets: Mapping[str, Any]) -> bool:
-    """Whether a facet has something to choose, or was chosen."""
-    items = search_facets.get(name, {}).get("items", ())
-    return len(items) > 1 or name in request.args or bool(items and name in _NEVER_ALL)
-
-
-def mlops_facet_links(
-    name: str, search_facets: Mapping[str, Any], extras: Any = None, alternative_url: str | None = None
-) -> list[tuple[dict[str, Any], str]]:
-    """The values of a facet, each with the address that chooses it or gives it up, as CKAN's page has it."""
-    items = tk.h.get_facet_items_dict(name, search_facets)
-    if name == freshness.FIELD:  # by time, not by number
-        items.sort(key=lambda item: list(freshness.RANGES).index(item["name"]))
-    with_value = tk.h.add_url_param(new_params={name: _VALUE}, extras=extras, alternative_url=alternative_url)
-    return [
-        (
-            item,
-            tk.h.remove_url_param(name, item["name"], extras=extras, alternative_url=alternative_url)
-            if item["active"]
-            else with_value.replace(_VALUE, quote_plus(item["name"])),
-        )
-        for item in items
-    ]
+def mlops_histogram(histogram: Sequence[tuple[float, int]]) -> Markup:
+    """A drawing of how often a column's numbers fall between two edges: (lower edge, count) each."""
+    counts = [int(count) for _, count in histogram]
+    most, wide = max(counts, default=0), len(counts) * _BAR
+    label = escape(tk._("Counts from low to high: {counts}").format(counts=", ".join(map(str, counts))))
+    heights = [round(_HIGH * count / most, 1) if most else 0 for count in counts]
+    bars = "".join(
+        f'<rect x="{place * _BAR}" y="{_HIGH + 2 - high}" width="{_BAR - 1}" height="{high}">'
+        f"<title>{escape(edge)}: {count}</title></rect>"
+        for place, ((edge, _), count, high) in enumerate(zip(histogram, counts, heights, strict=True))
+    )
+    box = f'viewBox="0 0 {wide} {_HIGH + 2}" width="{wide}" height="{_HIGH + 2}"'
+    drawing = f'<svg class="mlops-histogram" {box} role="img" aria-label="{label}">{bars}</svg>'
+    return Markup(drawing)  # noqa: S704 numbers, and what is escaped
 
 
 def mlops_constant(template: str, **values: str) -> Markup:
@@ -377,7 +280,7 @@ def mlops_other_items(resource: Mapping[str, Any], schema: Mapping[str, Any] | N
 
 def mlops_get_data(package: dict[str, Any], version: str = "", path: str = "") -> getting.GetData:
     """The box "Get this data" of a dataset, a version of it, or one path: with what is in that file."""
-    return getting.get_data(_context(), package, version, path)
+    return getting.get_data(context_of_request(), package, version, path)
 
 
 def mlops_known_content(package: Mapping[str, Any], resource_id: str = "") -> list[dict[str, Any]]:
@@ -390,15 +293,9 @@ def mlops_known_content(package: Mapping[str, Any], resource_id: str = "") -> li
     if not uploads or not tk.h.check_access("package_update", {"id": package["id"]}):
         return []
     linked = {each.get("dataset") for each in package.get("derived_from") or ()}
-    reader = Reader(_context())
+    reader = Reader(context_of_request())
     return [
         {**found, "file": each.get("name") or "", "linked": found["dataset"] in linked}
         for each in uploads[:_LOOKED_UP]
         for found in holders(reader, str(each["hash"]), limit=3, without=[package["id"]])
     ]
-
-
-def _context() -> Context:
-    user = tk.current_user
-    found = {"user": user.name, "auth_user_obj": user} if user.is_authenticated else {"user": "", "auth_user_obj": None}
-    return cast(Context, {"session": model.Session, **found})

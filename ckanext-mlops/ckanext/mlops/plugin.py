@@ -13,7 +13,17 @@ from ckan.plugins import toolkit as tk
 from ckan.types import Context, Validator
 from flask import Blueprint
 
-from ckanext.mlops import activity, cleanup, helpers, helpers_harvest, lineage_index, resource_view, uploaded, views
+from ckanext.mlops import (
+    activity,
+    cleanup,
+    helpers,
+    helpers_harvest,
+    helpers_search,
+    lineage_index,
+    resource_view,
+    uploaded,
+    views,
+)
 from ckanext.mlops.logic import auth, registration, validators
 from ckanext.mlops.model import lineage
 from ckanext.mlops.search import document, facets, freshness, query
@@ -50,7 +60,8 @@ class MlopsPlugin(p.SingletonPlugin, DefaultTranslation):
 
     def get_helpers(self) -> dict[str, Callable[..., Any]]:
         """What the templates call."""
-        return {**dict(get_local_functions(helpers)), **dict(get_local_functions(helpers_harvest))}
+        modules = (helpers, helpers_harvest, helpers_search)
+        return {name: found for module in modules for name, found in get_local_functions(module)}
 
     def get_blueprint(self) -> list[Blueprint]:
         """The pages."""

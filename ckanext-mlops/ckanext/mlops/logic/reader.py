@@ -8,12 +8,20 @@ from typing import Any, NamedTuple, cast
 import sqlalchemy as sa
 from ckan import authz, model
 from ckan.lib.plugins import DefaultPermissionLabels, get_permission_labels
+from ckan.plugins import toolkit as tk
 from ckan.types import Context
 
 from ckanext.mlops.model.closure import Seen
 from ckanext.mlops.model.lineage import texts
 
 _TABLE = model.package_table.c
+
+
+def context_of_request() -> Context:
+    """Who asks for this page: a person, or nobody."""
+    user = tk.current_user
+    found = {"user": user.name, "auth_user_obj": user} if user.is_authenticated else {"user": "", "auth_user_obj": None}
+    return cast(Context, {"session": model.Session, **found})
 
 
 class Package(NamedTuple):

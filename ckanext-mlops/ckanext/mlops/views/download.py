@@ -10,6 +10,7 @@ from typing import IO, Any, cast
 
 from ckan import model
 from ckan.plugins import toolkit as tk
+from ckan.types import Context
 from ckan.views import resource as ckan_resource
 from flask import Blueprint, redirect, request
 from flask import Response as FlaskResponse
@@ -20,6 +21,7 @@ from werkzeug.wrappers import Response
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.storage import ObjectMissing
 from ckanext.mlops.logic import files
+from ckanext.mlops.logic.reader import context_of_request
 from ckanext.mlops.transfers import audit, delivery, storages
 from ckanext.mlops.views.datasets import dataset_or_abort
 
@@ -63,10 +65,9 @@ def recipe(id: str, version: str) -> Response | str:  # noqa: A002
     )
 
 
-def _allowed(package: dict[str, Any]) -> Any:
+def _allowed(package: dict[str, Any]) -> Context:
     """The context of a reader who may take the dataset's files; for others the answer is 403."""
-    user = tk.current_user
-    context: Any = {"user": user.name, "auth_user_obj": user} if user.is_authenticated else {"user": ""}
+    context = context_of_request()
     try:
         tk.check_access("mlops_download", context, {"id": package["id"]})
     except tk.NotAuthorized as error:

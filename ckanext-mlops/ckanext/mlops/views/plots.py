@@ -17,6 +17,7 @@ from flask import Blueprint, Response, request
 from ckanext.mlops.core.plot_charts import filled
 from ckanext.mlops.core.sheets import csv_text
 from ckanext.mlops.logic import plots
+from ckanext.mlops.logic.reader import context_of_request
 from ckanext.mlops.logic.schema.compare import MAX_COMPARED
 
 PER_PAGE = 6
@@ -84,8 +85,7 @@ def index(id: str) -> str | Response:  # noqa: A002 CKAN's routes name it so
 @mlops_plots.route("/repository/<id>/plots/image", endpoint="image")
 def image(id: str) -> Response:  # noqa: A002
     """A picture that a plot shows: ``path`` at the revision ``rev`` of the query."""
-    user = tk.current_user
-    context: Any = {"user": user.name, "auth_user_obj": user} if user.is_authenticated else {"user": ""}
+    context = context_of_request()
     try:
         tk.check_access("mlops_plot_show", context, {"id": id})
         content, kind = plots.of_repository(context, id).image(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
 
 from ckan.lib.navl.dictization_functions import DataError, unflatten
 from ckan.logic import clean_dict, parse_params, tuplize_dict
 from ckan.plugins import toolkit as tk
-from ckan.types import Context
 from ckan.views.dataset import _tag_string_to_list
 from flask import Blueprint, request
 from flask import Response as FlaskResponse
 from werkzeug.wrappers import Response
 
 from ckanext.mlops.harvesting import repositories
+from ckanext.mlops.logic.reader import context_of_request
 
 mlops_register = Blueprint("mlops_register", __name__)
 _ASKED = ("url", "path", "revision", "credential")
@@ -34,7 +34,7 @@ def create() -> Response | str:
     _check("mlops_registration_create", {})
     asked = {name: request.form.get(name, "") for name in _ASKED}
     try:
-        made = tk.get_action("mlops_registration_create")(_context(), dict(asked))
+        made = tk.get_action("mlops_registration_create")(context_of_request(), dict(asked))
     except tk.ValidationError as error:
         return _ask(asked, error.error_dict)
     return tk.redirect_to("mlops_register.read", id=made["id"], group=request.form.get("group") or None)
@@ -66,7 +66,7 @@ def save(id: str) -> Response | str:  # noqa: A002
     package = {**data, "tags": _tag_string_to_list(str(data.get("tag_string") or "")), "state": "active"}
     package.pop("tag_string", None)
     try:
-        made = tk.get_action("mlops_dataset_register")(_context(), {"id": id, "package": package})
+        made = tk.get_action("mlops_dataset_register")(context_of_request(), {"id": id, "package": package})
     except tk.NotAuthorized:
         return tk.abort(403, tk._("Not authorized to create this dataset"))
     except tk.ValidationError as error:
@@ -81,7 +81,9 @@ def derive(id: str) -> Response | str:  # noqa: A002
     """Note that a dataset was made from another one; the upload field asks for the answer as JSON."""
     wants_json = request.accept_mimetypes.best == "application/json"
     try:
-        made = tk.get_action("mlops_source_add")(_context(), {"id": id, "dataset": request.form.get("dataset", "")})
+        made = tk.get_action("mlops_source_add")(
+            context_of_request(), {"id": id, "dataset": request.form.get("dataset", "")}
+        )
     except tk.ObjectNotFound:
         return tk.abort(404, tk._("Dataset not found"))
     except tk.NotAuthorized:
@@ -99,7 +101,7 @@ def derive(id: str) -> Response | str:  # noqa: A002
 
 def _shown(registration_id: str) -> dict[str, Any]:
     try:
-        shown: dict[str, Any] = tk.get_action("mlops_registration_show")(_context(), {"id": registration_id})
+        shown: dict[str, Any] = tk.get_action("mlops_registration_show")(context_of_request(), {"id": registration_id})
     except tk.ObjectNotFound:
         return tk.abort(404, tk._("Not found; read the repository again"))
     except tk.NotAuthorized:
@@ -143,12 +145,6 @@ def _form(shown: dict[str, Any], data: dict[str, Any], errors: dict[str, Any], e
 
 def _check(action: str, values: dict[str, Any]) -> None:
     try:
-        tk.check_access(action, _context(), values)
+        tk.check_access(action, context_of_request(), values)
     except tk.NotAuthorized as error:
         tk.abort(403, error.message or tk._("Not authorized"))
-
-
-def _context() -> Context:
-    user = tk.current_user
-    values = {"user": user.name, "auth_user_obj": user} if user.is_authenticated else {"user": ""}
-    return cast(Context, values)
