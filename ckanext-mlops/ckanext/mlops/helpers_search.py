@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+import html
+import textwrap
+import threading
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus
 
+import nh3
 from ckan.plugins import toolkit as tk
 from flask import current_app, request
+from markdown import Markdown  # type: ignore[import-untyped]
 from markupsafe import Markup
 
 from ckanext.mlops.logic.reader import context_of_request
@@ -22,6 +27,8 @@ from ckanext.mlops.search.query import compared, sort_options
 _NEVER_ALL = (freshness.FIELD,)
 _VALUE = "mlops-value-of-a-facet"
 _LONG_NOTES = 5000
+#: One for each thread.
+_parsers = threading.local()
 
 
 def mlops_prepare_cards(packages: Sequence[Mapping[str, Any]]) -> None:
@@ -86,17 +93,26 @@ def _age_in_days(_language: str, moment: datetime.datetime, _days: int) -> str:
     return str(tk._("newest {when}").format(when=tk.h.time_ago_from_timestamp(moment)))
 
 
-@tk.chained_helper
-def markdown_extract(original: Callable[..., str], text: str, extract_length: int = 190) -> str:
-    """CKAN's own, which parses Markdown for each dataset of each list: what came out is kept."""
-    if not text or len(text) > _LONG_NOTES:
-        return original(text, extract_length)
-    return _extracts(original, text, extract_length)
+def markdown_extract(text: str | None, extract_length: int = 190) -> str:
+    """The same as CKAN's own, for each dataset of each list: what came out is kept, and the parser, too.
+
+    CKAN builds a parser of Markdown for each text, which takes half of the time.
+    """
+    if not text:
+        return ""
+    extract = _extract if len(text) <= _LONG_NOTES else _extract.__wrapped__
+    return extract(text, extract_length)
 
 
 @lru_cache(maxsize=2000)
-def _extracts(original: Callable[..., str], text: str, extract_length: int) -> str:
-    return original(text, extract_length)
+def _extract(text: str, extract_length: int) -> str:
+    parser = getattr(_parsers, "markdown", None)
+    if parser is None:
+        parser = _parsers.markdown = Markdown()
+    plain = html.unescape(nh3.clean(parser.reset().convert(text), tags=set()))
+    if not extract_length or len(plain) < extract_length:
+        return plain
+    return textwrap.shorten(plain, width=extract_length, placeholder="...")
 
 
 def mlops_sort_options(sorting: list[tuple[str, str]], query: str | None) -> list[tuple[str, str]]:
