@@ -8,6 +8,7 @@ import pytest
 from ckan import model
 from ckan.tests import helpers
 
+from ckanext.mlops.core import naming
 from ckanext.mlops.harvesting import revert
 from ckanext.mlops.model import Link
 
@@ -52,6 +53,34 @@ def test_the_catalog_is_as_before(harvested: Any, harvest: Any, show: Any, catal
     outcome = take_back(report)
     assert not outcome.refused
     assert catalog() == before
+
+
+def test_branches_are_where_they_were(harvested: Any, harvest: Any, show: Any, api: Any, people: Any) -> None:
+    """What leads from a commit to its datasets must not say that the new commit shows the old version."""
+
+    def said() -> list[Any]:
+        listed = api("mlops_version_list", people.admin, id="titanic-train")["results"]
+        refs = api("mlops_repository_show", people.admin, id=repository)["refs"]
+        return [[(version["id"], version["refs"]) for version in listed], refs]
+
+    def found(commit: str) -> int:
+        return int(helpers.call_action("package_search", q=f"commit:{commit}")["count"])
+
+    repository = naming.repository_slug(show("titanic-train")["dvc_repository"])
+    harvested.git("branch", "older")
+    harvest()
+    before, old = said(), harvested.git("rev-parse", "HEAD").strip()
+    assert found(old)
+    everything_changes(harvested, show)
+    harvested.git("branch", "--delete", "--force", "older")
+    harvested.git("branch", "newer")
+    report, new = harvest(), harvested.git("rev-parse", "HEAD").strip()
+    assert found(new)
+    assert said() != before
+    take_back(report)
+    assert found(old)
+    assert not found(new)
+    assert said() == before
 
 
 def test_the_next_harvest_writes_it_again(harvested: Any, harvest: Any, show: Any, catalog: Any) -> None:

@@ -52,6 +52,9 @@ def write(
         }
         plans.write(session, job_id, source_id, facts={"moved": kept})
         refresh(session, remembered.objects, known, before)
+    branches = revision_store.moved_branches(session, source_id, revisions)
+    if any(branches.values()):
+        plans.write(session, job_id, source_id, facts={"branches": branches})
     revision_store.store(session, source_id, repository, revisions)
 
 

@@ -22,6 +22,7 @@ from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import apply, batches, follow, locks, memory, refs, settled, watch
 from ckanext.mlops.logic import shown
 from ckanext.mlops.model import Edge, Link, Version, hashes, lineage, plans, versions
+from ckanext.mlops.model import revisions as revision_store
 from ckanext.mlops.model.tables import utc_now
 from ckanext.mlops.search import overdue, together
 
@@ -68,6 +69,9 @@ def run(job_id: str, user: str, *, partly: bool = False, step: Step | None = Non
         session.rollback()
         if outcome.refused and not partly:
             raise NotReverted(_sentence(outcome.refused))
+        if not outcome.refused:
+            _branches_back(session, job_id)  # before the datasets, which are indexed with where branches are
+            session.commit()
         for number, object_id in enumerate(ids, start=1):
             # A purge ends the session that it is done in.
             title = _one(model.Session(), object_id, user)
@@ -264,6 +268,13 @@ def _refs_in_the_way(session: Session, job_id: str) -> dict[str, str]:
         if refs.digest_of(session, object_id) != after:
             refused[guid] = "its branches and tags moved since"
     return refused
+
+
+def _branches_back(session: Session, job_id: str) -> None:
+    """Let branches be where they were. Of a harvest that is taken back in part, the rest shows them as they are now."""
+    row = plans.get(session, job_id)
+    if row is not None and row.facts.get("branches"):
+        revision_store.put_back(session, str(row.source_id), row.facts["branches"])
 
 
 def _refs_back(session: Session, job_id: str) -> None:

@@ -70,6 +70,40 @@ def branches(session: Session, package_ids: Iterable[str]) -> dict[str, dict[str
     return {package_id: found[source_id] for package_id, source_id in source_of.items()}
 
 
+def moved_branches(session: Session, source_id: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """What :func:`put_back` needs after :func:`store` of these rows.
+
+    ``before``: rows, as JSON values, of the branches that moved or went. ``now``: name and commit of those that moved
+    or came. Tags and commits are not among it: what they show is so whoever read it.
+    """
+    now = {row["name"]: row["commit"] for row in rows if row["kind"] == "branch"}
+    mine = sa.and_(Revision.source_id == source_id, Revision.kind == "branch")
+    before = dict(session.execute(sa.select(Revision.name, Revision.commit).where(mine)).tuples().all())
+    moved = [name for name, commit in before.items() if now.get(name) != commit]
+    kept = session.execute(sa.select(Revision.__table__).where(mine, Revision.name == sa.any_(texts(moved)))).mappings()
+    return {
+        "before": [{**row, "committed": row["committed"] and row["committed"].isoformat()} for row in kept],
+        "now": [[name, commit] for name, commit in now.items() if before.get(name) != commit],
+    }
+
+
+def put_back(session: Session, source_id: str, moved: Mapping[str, Sequence[Any]]) -> None:
+    """Let branches be where they were, but for those that moved on since."""
+    known = sa.select(Revision.name, Revision.commit).where(Revision.source_id == source_id, Revision.kind == "branch")
+    there = dict(session.execute(known).tuples().all())
+    mine = [name for name, commit in moved["now"] if there.get(name) == commit]
+    session.execute(
+        sa.delete(Revision).where(
+            Revision.source_id == source_id, Revision.kind == "branch", Revision.name == sa.any_(texts(mine))
+        ),
+        execution_options=_UNSYNCHRONIZED,
+    )
+    taken = there.keys() - set(mine)
+    rows = [{**row, "committed": naive_utc(row["committed"])} for row in moved["before"] if row["name"] not in taken]
+    if rows:
+        session.execute(sa.insert(Revision), rows)
+
+
 def delete_of_source(session: Session, source_id: str) -> None:
     """Forget the revisions of a source."""
     session.execute(sa.delete(Revision).where(Revision.source_id == source_id), execution_options=_UNSYNCHRONIZED)

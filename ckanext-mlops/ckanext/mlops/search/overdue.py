@@ -94,9 +94,13 @@ def run(*, most: int | None = None, patience: float = 0) -> int:
 
 def _batch(session: Session) -> int:
     """Index a batch that nobody else is at; how many datasets."""
-    free = sa.select(Unindexed.package_id).order_by(Unindexed.package_id).limit(BATCH).with_for_update(skip_locked=True)
+    first = (
+        sa.select(Unindexed.package_id).order_by(Unindexed.package_id).limit(BATCH).with_for_update(skip_locked=True)
+    )
+    # A part of its own: as a condition of the deletion it could be asked for each row again, and take all of them.
+    free = first.cte("free")
     taken = session.scalars(
-        sa.delete(Unindexed).where(Unindexed.package_id.in_(free)).returning(Unindexed.package_id),
+        sa.delete(Unindexed).where(Unindexed.package_id == free.c.package_id).returning(Unindexed.package_id),
         execution_options={"synchronize_session": False},
     ).all()
     try:
