@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import ckan.lib.helpers
 import pysolr
 import pytest
 from bs4 import BeautifulSoup
 from ckan.common import config
 from ckan.plugins import toolkit as tk
+from markdown import Markdown
 
 WHOLE_ROW = "SELECT package.id AS package_id"
 #: What a page of a dataset needs beside its actions: by id, then by name, for it and for its permission; the sidebar.
@@ -109,7 +109,8 @@ def test_notes_in_a_list_are_parsed_once(
     make_dataset: Callable[..., dict[str, Any]], page: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed = []
-    monkeypatch.setattr(ckan.lib.helpers, "markdown", lambda text: parsed.append(text) or f"<p>{text}</p>")
+    convert = Markdown.convert
+    monkeypatch.setattr(Markdown, "convert", lambda self, text: parsed.append(text) or convert(self, text))
     make_dataset(name="noted", notes="Passengers, *cleaned*")
     for _ in range(2):
         assert "Passengers" in page("/dataset/", status=200).body
