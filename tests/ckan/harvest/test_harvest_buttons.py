@@ -12,8 +12,8 @@ from ckan.tests import helpers
 from ckanext.harvest.model import HarvestSource
 
 HOSTILE = (
-    "![a](/x.png) <img src=/x.png> ![b][c] <b>strong</b> !\\u200b[d](/x.png) <image src=/x.png> [seen](/d) "
-    "<https://e.example> 1 < 2\\n\\n[c]: /x.png"
+    "![a](/x.png) !![e](/x.png) <img src=/x.png> ![b][c] <b>strong</b> !\\u200b[d](/x.png) <image src=/x.png> "
+    "[seen](/d) <https://e.example> 1 < 2\\n\\n[c]: /x.png"
 )
 
 

@@ -29,7 +29,7 @@ _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*#*\s*$")
 _UNDERLINE = re.compile(r"^\s{0,3}=+\s*$")
 _MARKUP = re.compile(r"!\[[^\]]*\]\([^)]*\)|<[^>]{0,500}>")
 #: What begins an image in Markdown or HTML.
-_IMAGE = re.compile(r"!(?=\[)|<(?=im(?:g|age)\b)", re.IGNORECASE)
+_IMAGE = re.compile(r"!+(?=\[)|<(?=im(?:g|age)\b)", re.IGNORECASE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
