@@ -131,17 +131,17 @@ def _fetch(
 
 
 def _place(repository: str, out: Output) -> storages.Place | _Failure:
-    try:
-        place = storages.place(repository, to_dict(out))
-    except StorageError as error:
-        return _Failure(str(error))
-    if place is None or place.store is None:
+    choice = storages.choose(repository, to_dict(out))
+    if choice is None or choice.public:
         remote = f' "{out.remote}"' if out.remote else ""
         return _Failure(
             f"this portal is not told how to read the DVC remote{remote}",
             "ask its operator for a storage, or push there",
         )
-    return place
+    try:
+        return storages.place(choice)
+    except StorageError as error:
+        return _Failure(str(error))
 
 
 def _read(out: Output, place: storages.Place, limits: Limits, deadline: float) -> Any:
@@ -150,7 +150,7 @@ def _read(out: Output, place: storages.Place, limits: Limits, deadline: float) -
         why = f"fetching took more than {limits.stored_seconds:g} seconds (limit: stored_seconds)"
         return _Failure(why, "the next harvest goes on")
     try:
-        if place.store is None or (out.size is not None and out.size > limits.stored_bytes):
+        if out.size is not None and out.size > limits.stored_bytes:
             return _too_large(limits)
         found = place.store.stat(place.key, place.version)
         if found is None:

@@ -77,10 +77,9 @@ def moved_branches(session: Session, source_id: str, rows: Iterable[Mapping[str,
     or came. Tags and commits are not among it: what they show is so whoever read it.
     """
     now = {row["name"]: row["commit"] for row in rows if row["kind"] == "branch"}
-    mine = sa.and_(Revision.source_id == source_id, Revision.kind == "branch")
-    before = dict(session.execute(sa.select(Revision.name, Revision.commit).where(mine)).tuples().all())
+    before = _branches_of(session, source_id)
     moved = [name for name, commit in before.items() if now.get(name) != commit]
-    kept = session.execute(sa.select(Revision.__table__).where(mine, Revision.name == sa.any_(texts(moved)))).mappings()
+    kept = session.execute(sa.select(Revision.__table__).where(_are_branches(source_id, moved))).mappings()
     return {
         "before": [{**row, "committed": row["committed"] and row["committed"].isoformat()} for row in kept],
         "now": [[name, commit] for name, commit in now.items() if before.get(name) != commit],
@@ -89,19 +88,23 @@ def moved_branches(session: Session, source_id: str, rows: Iterable[Mapping[str,
 
 def put_back(session: Session, source_id: str, moved: Mapping[str, Sequence[Any]]) -> None:
     """Let branches be where they were, but for those that moved on since."""
-    known = sa.select(Revision.name, Revision.commit).where(Revision.source_id == source_id, Revision.kind == "branch")
-    there = dict(session.execute(known).tuples().all())
+    there = _branches_of(session, source_id)
     mine = [name for name, commit in moved["now"] if there.get(name) == commit]
-    session.execute(
-        sa.delete(Revision).where(
-            Revision.source_id == source_id, Revision.kind == "branch", Revision.name == sa.any_(texts(mine))
-        ),
-        execution_options=_UNSYNCHRONIZED,
-    )
+    session.execute(sa.delete(Revision).where(_are_branches(source_id, mine)), execution_options=_UNSYNCHRONIZED)
     taken = there.keys() - set(mine)
     rows = [{**row, "committed": naive_utc(row["committed"])} for row in moved["before"] if row["name"] not in taken]
     if rows:
         session.execute(sa.insert(Revision), rows)
+
+
+def _branches_of(session: Session, source_id: str) -> dict[str, str]:
+    """Branch → the commit that it was at."""
+    mine = sa.and_(Revision.source_id == source_id, Revision.kind == "branch")
+    return dict(session.execute(sa.select(Revision.name, Revision.commit).where(mine)).tuples().all())
+
+
+def _are_branches(source_id: str, names: Iterable[str]) -> sa.ColumnElement[bool]:
+    return sa.and_(Revision.source_id == source_id, Revision.kind == "branch", Revision.name == sa.any_(texts(names)))
 
 
 def delete_of_source(session: Session, source_id: str) -> None:

@@ -99,7 +99,7 @@ class Opened:
     def member(self, member: Member) -> Content:
         """The content of a file of the folder."""
         place = self.place
-        if place is None or place.store is None:
+        if place is None:
             raise NotServed("The folder's files cannot be read one by one.")
         # The folder's own object is files/md5/ab/cdef….dir; each file's lies in the same layout.
         base = place.key[: -len(_tail(place.key))]
@@ -115,16 +115,14 @@ def open_out(origin: Origin, out: dict[str, Any], *, members: bool = True) -> Op
     :raises ObjectMissing: it is not there
     :raises StorageError: the storage cannot be asked
     """
-    why = why_not(origin, out)
-    if why:
-        raise NotServed(why)
+    choice = _choose(origin, out)
+    if choice is None:
+        raise NotServed(_why(out, origin))
     if _in_git(out):
         return Opened(_Blob(git_blob(origin.repository, str(out["blob"]))))
-    place = storages.place(origin.repository, out, sent=origin.sent) or storages.Place()
-    if place.public:
-        return Opened(public=place.public)
-    if place.store is None:  # it was taken from the configuration a moment ago
-        raise NotServed(_why(out, origin))
+    if choice.public:
+        return Opened(public=choice.public)
+    place = storages.place(choice)
     if not out.get("is_dir"):
         return Opened(Content(place.store, place.key, place.version, signed=place.signed), place)
     found = _members(place) if members else ()
@@ -133,8 +131,14 @@ def open_out(origin: Origin, out: dict[str, Any], *, members: bool = True) -> Op
 
 def why_not(origin: Origin, out: dict[str, Any]) -> str:
     """Why this portal cannot give an output of a version, as a sentence; ``""`` when it can. No storage is asked."""
-    served = origin.read if _in_git(out) else storages.choose(origin.repository, out, sent=origin.sent) is not None
-    return "" if served else _why(out, origin)
+    return "" if _choose(origin, out) is not None else _why(out, origin)
+
+
+def _choose(origin: Origin, out: dict[str, Any]) -> storages.Choice | None:
+    """The storage of an output; of what Git holds one without name."""
+    if _in_git(out):
+        return storages.Choice() if origin.read else None
+    return storages.choose(origin.repository, out, sent=origin.sent)
 
 
 def _in_git(out: dict[str, Any]) -> bool:
@@ -166,8 +170,6 @@ def _tail(key: str) -> str:
 
 
 def _members(place: storages.Place) -> tuple[Member, ...]:
-    if place.store is None:
-        return ()
     listed = parse_manifest(read_all(place.store, place.key, MAX_MANIFEST, place.version), MAX_FILES)
     return tuple(Member(each.path, each.hash) for each in listed)
 

@@ -42,18 +42,20 @@ _TEXTS = (
 
 @dataclass(frozen=True)
 class Place:
-    """Where an output is: ``key`` in ``store``; ``public`` is an address that everybody can read instead."""
+    """Where an output is: ``key`` in ``store``."""
 
-    store: Store | None = None
-    key: str = ""
+    store: Store
+    key: str
     version: str = ""
     signed: bool = False
-    public: str = ""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A configured storage for an output of the ``repository`` with that key; or ``public``, as in :class:`Place`."""
+    """A configured storage, by name, that has an output of the ``repository`` (its key) under ``key``.
+
+    Or ``public``, an address that everybody can read instead.
+    """
 
     name: str = ""
     repository: str = ""
@@ -96,16 +98,11 @@ def choose(repository: str, out: dict[str, Any], *, sent: bool = False) -> Choic
     return None
 
 
-def place(repository: str, out: dict[str, Any], *, sent: bool = False) -> Place | None:
-    """Where the output is, of what :func:`choose` takes; its storage is opened.
+def place(choice: Choice) -> Place:
+    """The configured storage that was chosen, opened.
 
-    :raises StorageError: the storage is not configured well
+    :raises StorageError: it is not configured well
     """
-    choice = choose(repository, out, sent=sent)
-    if choice is None:
-        return None
-    if choice.public:
-        return Place(public=choice.public)
     signed = tk.asbool(_option(choice.name, "signed") or False)
     return Place(_store(_settings(choice.name, choice.repository)), choice.key, choice.version, signed)
 
