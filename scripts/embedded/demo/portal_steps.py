@@ -228,8 +228,6 @@ def _link(portal: Portal, project: Project) -> tuple[dict[str, str], int]:
         portal.call("mlops_link_create", id=datasets[address]["id"], server=server, **data)
         links += 1
 
-    for address in dict.fromkeys(training.result.train for training in project.trainings):
-        link(address, kind="experiment", target=project.experiment_id, relation="produced")
     for training in project.trainings:
         result, run = training.result, training.run
         for address, relation in ((result.train, "produced"), (result.prepare, "trained_on")):
