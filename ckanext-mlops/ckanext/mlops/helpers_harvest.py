@@ -9,11 +9,11 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckanext.harvest.model import HarvestJob, HarvestSource
 
-from ckanext.mlops.catalog import reasons
 from ckanext.mlops.catalog.plan import KINDS
 from ckanext.mlops.harvesting import reports, source_form
 from ckanext.mlops.logic.schema.harvest import HAPPENED
 from ckanext.mlops.model import plans
+from ckanext.mlops.told import teller
 
 
 def mlops_source_form(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def mlops_source_form(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "own": own,
         "groups": groups,
-        "problems": source_form.problems(data),
+        "problems": {name: mlops_told(text) for name, text in source_form.problems(data).items()},
         "fields": {each.name: shown.get(each.name, "") for each in fields},
         "choices": {each.name: sorted(each.choices()) for each in fields if each.choices is not None},
     }
@@ -68,9 +68,9 @@ def mlops_plan_summary(plan: Mapping[str, Any]) -> str:
     return f"{stages}, {outputs}: {', '.join(done)}"
 
 
-def mlops_told(reason: str) -> str:
-    """Why a harvest did something, in the reader's language."""
-    return reasons.told(reason, tk._)
+def mlops_told(text: str) -> str:
+    """What a reader, plan or worker said in English, in the reader's language."""
+    return teller(tk.h.lang())(text)
 
 
 def mlops_harvest_jobs(source_id: str) -> list[dict[str, Any]]:

@@ -66,7 +66,7 @@ def test_the_form_comes_filled_and_becomes_a_dataset(repo: Any, browser: Any, pe
     address, values = form_of(browser.get("/dataset/new/dvc", status=200).body, "/dataset/new/dvc")
     values |= {"url": str(repo.path), "path": "data/prepared.csv", "revision": "v1"}
     asked = browser.post(address, data=values, follow_redirects=True)
-    assert 'data-mlops-live="mlops_registration_show"' in asked.body, "the page follows the worker"
+    assert 'mlops_registration_show" data-mlops-id="' in asked.body, "the page follows the worker"
     page = asked.request.path
     assert work() == 1
     body = browser.get(page, status=200).body

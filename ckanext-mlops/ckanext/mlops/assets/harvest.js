@@ -7,9 +7,8 @@
     const said = box.querySelector("[data-mlops-said]");
     const bar = box.querySelector("progress");
     const query = new URLSearchParams({ id: box.dataset.mlopsId });
-    if (box.dataset.mlopsLive === "mlops_harvest_report") query.set("limit", "0");
-    const root = document.body.dataset.siteRoot || "/";
-    const address = `${root.replace(/\/?$/, "/")}api/3/action/${box.dataset.mlopsLive}?${query}`;
+    if (box.dataset.mlopsLive.endsWith("mlops_harvest_report")) query.set("limit", "0");
+    const address = `${box.dataset.mlopsLive}?${query}`;
     let stage = null;
 
     async function ask() {
@@ -24,14 +23,14 @@
         stage = now;
         const progress = answer.result.progress;
         if (typeof progress === "string") {
-          if (progress) said.textContent = progress;
+          if (progress) said.textContent = answer.result.told;
         } else {
           if (progress.total) {
             bar.max = progress.total;
             bar.value = progress.done;
           }
           const counted = progress.total ? `${progress.done.toLocaleString()} / ${progress.total.toLocaleString()}` : "";
-          const text = [progress.said, counted].filter(Boolean).join(" · ");
+          const text = [progress.told, counted].filter(Boolean).join(" · ");
           if (text && text !== said.textContent) said.textContent = text;
         }
       } catch {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ckanext.mlops.core.said import said
+
 from .snippets import local, shell
 
 
@@ -83,9 +85,13 @@ def _input(dependency: Mapping[str, Any]) -> dict[str, Any]:
 def _notes(command: str, facts: Mapping[str, Any]) -> list[str]:
     notes = []
     if legacy(facts):
-        notes.append("The stage is a stage file of DVC before 2.0: run it with 'dvc<2' (pip install 'dvc==1.11.16').")
+        notes.append(
+            said("The stage is a stage file of DVC before 2.0: run it with 'dvc<2' (pip install 'dvc==1.11.16').")
+        )
     if command:
-        notes.append("Versions of Python and of its packages are not in DVC's files: use those of the repository.")
+        notes.append(
+            said("Versions of Python and of its packages are not in DVC's files: use those of the repository.")
+        )
     else:
-        notes.append("No command made it: it was added, or imported. Its content can be taken only.")
+        notes.append(said("No command made it: it was added, or imported. Its content can be taken only."))
     return notes

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from .limits import Limits
 from .records import HashAlgorithm
+from .said import said
 from .shapes import OPTIONS
 from .untrusted import clean, plain
 
@@ -77,7 +78,7 @@ def hashed(info: Mapping[str, Any], limits: Limits) -> Hashed:
             value, algorithm = text, "md5" if info.get("hash") == "md5" else "md5-dos2unix"
         else:
             extra["invalid_hash"] = clean(text, 200)
-            problem = f"'{clean(text, 60)}' is not an md5; run 'dvc commit'"
+            problem = said(f"'{clean(text, 60)}' is not an md5; run 'dvc commit'")
     else:
         for key in ("checksum", "etag"):
             if info.get(key):

@@ -39,6 +39,7 @@ from .mlflow_records import (
     parse_run,
 )
 from .mlflow_server import Health, Reader, Server, experiment_page, model_page, run_page
+from .said import said
 
 __all__ = [
     "DatasetInput",
@@ -349,7 +350,7 @@ class MlflowClient:
                 f"MLflow server {name}: access was denied ({status}); check the options username, password, token and "
                 f"that this account may read."
             )
-        return MlflowError(f"MLflow server {name}: it refuses the request ({status}). {message}".strip())
+        return MlflowError(said(f"MLflow server {name}: it refuses the request ({status}). {message}").strip())
 
     def _nonsense(self) -> MlflowError:
         return MlflowError(

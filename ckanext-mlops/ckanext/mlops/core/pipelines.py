@@ -14,6 +14,7 @@ from .limits import Limits
 from .memo import Memo
 from .places import Place
 from .records import Problem
+from .said import said
 from .shapes import Label, Shape, output_notes, pipeline_shape
 from .templates import Resolved, is_templated, resolve
 from .untrusted import clean, plain
@@ -79,7 +80,7 @@ class PipelineReader:
         if not isinstance(document.top, dict):
             raise ContentError("is not a pipeline: not a mapping", path=file, remedy="see 'dvc stage add'")
         for key in document.duplicates:
-            result.problems.append(_warning(file, f"key given twice: {key}; the last one counts"))
+            result.problems.append(_warning(file, said(f"key given twice: {key}; the last one counts")))
         self._unknown(document.top, file, result)
         if not is_templated(text):
             top: Mapping[str, Any] = document.top
@@ -155,7 +156,7 @@ class PipelineReader:
             result.problems.append(Problem(resolved.problem, path=file, remedy=resolved.remedy))
         for group, reason in resolved.failed.items():
             line = document.lines.get(group)
-            message = f"templates cannot be resolved: {reason}"
+            message = said(f"templates cannot be resolved: {reason}")
             result.problems.append(Problem(message, path=file, line=line, stage=clean(group, 200)))
         missing = set(document.stages) if resolved.problem else set(resolved.failed)
         if missing:
@@ -197,9 +198,9 @@ class PipelineReader:
     def _unknown(self, top: Mapping[str, Any], file: str, result: Pipeline) -> None:
         for key in top:
             if key in _RETIRED:
-                result.problems.append(_warning(file, f"retired key '{key}' is not read"))
+                result.problems.append(_warning(file, said(f"retired key '{key}' is not read")))
             elif key not in _TOP_KEYS:
-                result.problems.append(_warning(file, f"unknown key '{clean(key, 60)}' is not read"))
+                result.problems.append(_warning(file, said(f"unknown key '{clean(key, 60)}' is not read")))
 
     def _top(self, result: Pipeline, top: Mapping[str, Any], file: str) -> None:
         place = Place(posixpath.dirname(file))

@@ -12,6 +12,7 @@ from .errors import ContentError
 from .limits import Limits
 from .places import Located, Place
 from .records import OutputKind, SourceHint, StageKind
+from .said import said
 from .untrusted import clean, clean_command, plain
 
 ANNOTATIONS = ("desc", "type", "labels", "meta")
@@ -283,7 +284,7 @@ def _pipeline_out(at: Located, kind: OutputKind, options: dict[str, Any], limits
 def _file_out(place: Place, item: dict[str, Any], limits: Limits, problems: list[str]) -> OutShape:
     raw = item.get("path")
     if raw is None:
-        problems.append("an output has no path")
+        problems.append(said("an output has no path"))
     kind: OutputKind = "data"
     plot = None
     if item.get("metric") or isinstance(item.get("metric"), dict):
@@ -312,7 +313,7 @@ def _items(value: Any, key: str, problems: list[str]) -> Iterator[dict[str, Any]
     if value is None:
         return
     if not isinstance(value, list):
-        problems.append(f"'{key}' is not a list")
+        problems.append(said(f"'{key}' is not a list"))
         return
     for item in value:
         if isinstance(item, dict):
@@ -320,7 +321,7 @@ def _items(value: Any, key: str, problems: list[str]) -> Iterator[dict[str, Any]
         elif isinstance(item, str):
             yield {"path": item}
         else:
-            problems.append(f"an entry of '{key}' is not a mapping")
+            problems.append(said(f"an entry of '{key}' is not a mapping"))
 
 
 def _entries(value: Any, key: str, problems: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -329,7 +330,7 @@ def _entries(value: Any, key: str, problems: list[str]) -> Iterator[tuple[str, d
         return
     if not isinstance(value, list):
         value = [value] if isinstance(value, (str, dict)) else []
-        problems.append(f"'{key}' is not a list")
+        problems.append(said(f"'{key}' is not a list"))
     for item in value:
         if isinstance(item, str):
             yield item, {}
@@ -354,7 +355,7 @@ def _params(value: Any, place: Place, root: str, problems: list[str]) -> Iterato
     if value is None:
         return
     if not isinstance(value, list):
-        problems.append("'params' is not a list")
+        problems.append(said("'params' is not a list"))
         value = [value]
     default: list[str] = []
     files: dict[str, tuple[str, ...] | None] = {}
@@ -378,5 +379,6 @@ def _params(value: Any, place: Place, root: str, problems: list[str]) -> Iterato
 def _unknown(value: dict[str, Any], known: Iterable[str], limits: Limits, problems: list[str]) -> dict[str, Any]:
     names = [key for key in value if key not in known]
     if names:
-        problems.append(f"unknown key {', '.join(sorted(clean(name, 60) for name in names))}")
+        listed = ", ".join(sorted(clean(name, 60) for name in names))
+        problems.append(said(f"unknown key {listed}"))
     return {clean(name, 200): plain(value[name], limits) for name in names}

@@ -21,6 +21,7 @@ from .places import Place
 from .pointers import PointerReader
 from .records import Problem, Revision, Snapshot, Stage
 from .remotes import Remotes, parse_config
+from .said import said
 from .sections import SectionReader
 from .shapes import Shape, file_shape
 from .stages import StageBuilder
@@ -31,7 +32,7 @@ Group = tuple[str, tuple[Revision, ...]]
 _WINDOW = 32
 _FOLDER = "/"
 _MAX_LISTED = 200
-_COMMIT = "commit the file that DVC wrote"
+_COMMIT = said("commit the file that DVC wrote")
 
 
 class SnapshotReader:
@@ -119,7 +120,7 @@ class SnapshotReader:
         for path, why, remedy in item.found.unread:
             item.problems.append(Problem(why, path=path, remedy=remedy))
         for path in item.found.odd:
-            message = "is a symbolic link or submodule, not a file; it is not read"
+            message = said("is a symbolic link or submodule, not a file; it is not read")
             item.problems.append(Problem(message, path=path, severity="warning"))
         pairs: list[tuple[Pipeline, Mapping[str, Block], Remotes]] = []
         attributes = []
@@ -132,7 +133,7 @@ class SnapshotReader:
                 pairs.append(self._pipeline(item, files, path, oid))
             elif name == "dvc.lock":
                 if path[:-4] + "yaml" not in files:
-                    message = "has no dvc.yaml beside it; it is not read"
+                    message = said("has no dvc.yaml beside it; it is not read")
                     item.problems.append(Problem(message, path, remedy="commit dvc.yaml", severity="warning"))
             elif name == "Dvcfile" or name.endswith(".dvc"):
                 shape = self._file(item, path, oid)

@@ -14,6 +14,7 @@ from .limits import Limits
 from .model_names import is_model
 from .records import Dependency, Metric, Output, Param, Stage
 from .remotes import Remotes, relative_to
+from .said import said
 from .shapes import OPTIONS, DepShape, Label, OutShape, Shape, output_notes
 from .untrusted import clean, clean_url, plain
 from .values import LFS_REMEDY, metric_values, select
@@ -86,7 +87,7 @@ class StageBuilder:
         info = out.info if out.info is not None else locked.get(at.key, {})
         found = hashed(info, self.limits)
         if found.problem:
-            problems.append(f"output {at.path}: {found.problem}")
+            problems.append(said(f"output {at.path}: {found.problem}"))
         extra = dict(found.extra)
         for key, value in options.items():
             if key not in OPTIONS and key not in ENTRY_KEYS and (out.plot is None or key not in out.plot):
@@ -143,7 +144,7 @@ class StageBuilder:
         info = dep.info if dep.info is not None else locked.get(at.key, {})
         found = hashed(info, self.limits)
         if found.problem:
-            problems.append(f"dependency {at.path}: {found.problem}")
+            problems.append(said(f"dependency {at.path}: {found.problem}"))
         extra = dict(found.extra)
         fields: dict[str, Any] = {
             "hash": found.hash,
@@ -249,7 +250,7 @@ class StageBuilder:
         except ContentError as error:
             if error.remedy == LFS_REMEDY:
                 return [Metric(path, "not-in-git", detail=error.message)]
-            problems.append(f"metrics {path}: {error.message}")
+            problems.append(said(f"metrics {path}: {error.message}"))
             return [Metric(path, "invalid", detail=error.message)]
         return [Metric(path, "in-git", {} if values is None else values)]
 

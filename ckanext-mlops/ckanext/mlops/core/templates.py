@@ -18,9 +18,10 @@ from typing import Any, cast
 
 from .errors import ContentError
 from .limits import Limits
+from .said import said
 
 _MAX_TEXT = 20_000_000
-_INSTALL = "install the package with its extra 'dvc'"
+_INSTALL = said("install the package with its extra 'dvc'")
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +62,7 @@ def resolve(
     try:
         from dvc.parsing import DataResolver
     except ImportError:
-        result.problem, result.remedy = "templates are not resolved because dvc is not installed", _INSTALL
+        result.problem, result.remedy = said("templates are not resolved because dvc is not installed"), _INSTALL
         return result
     logging.getLogger("dvc.parsing").setLevel(logging.ERROR)
     try:
@@ -69,7 +70,7 @@ def resolve(
         resolver = DataResolver(cast(Any, _Repository(shim)), folder, definition)
         _sections(resolver, result)
     except Exception as error:
-        result.problem = f"templates cannot be resolved: {_reason(error)}"
+        result.problem = said(f"templates cannot be resolved: {_reason(error)}")
         return result
     made = size = 0
     for group, entry in resolver.definitions.items():

@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 from .address import DEFAULT_PORTS, Credential, Policy, Resolve, Source, check_address
 from .errors import FetchFailed, LimitExceeded
 from .gitcommand import GitError, git_environment
+from .said import said
 
 EXPERIMENTS = "refs/exps/"
 # DVC's own scratch space, not experiments.
@@ -166,7 +167,7 @@ def failure(error: GitError, source: Source, policy: Policy) -> FetchFailed | Li
         return LimitExceeded(f"{source.url}: Git needs more memory for it than is allowed; it is too large.")
     for pattern, remedy in _REMEDIES:
         if re.search(pattern, text, re.IGNORECASE):
-            return FetchFailed(f"{source.url}: {remedy}. (Git: {text[-300:]})")
+            return FetchFailed(said(f"{source.url}: {remedy}. (Git: {text[-300:]})"))
     return FetchFailed(f"{source.url}: Git could not read it: {text[-500:] or f'exit code {error.code}'}")
 
 
@@ -179,26 +180,38 @@ def too_large(source: Source, policy: Policy) -> LimitExceeded:
 
 
 _REMEDIES = (
-    (r"returned error: 30\d|unable to update url base|redirect", "it answers with a redirect; give the final address"),
+    (
+        r"returned error: 30\d|unable to update url base|redirect",
+        said("it answers with a redirect; give the final address"),
+    ),
     (
         r"Authentication failed|could not read (Username|Password)|returned error: 40[13]|Permission denied|publickey",
-        "access was denied; it is private or does not exist: name a credential that may read it",
+        said("access was denied; it is private or does not exist: name a credential that may read it"),
     ),
     (
         r"returned error: 404|repository .* not found|does not appear to be a git repo|not a git repository",
-        "there is no repository at this address; check the spelling",
+        said("there is no repository at this address; check the spelling"),
     ),
-    (r"Host key verification failed", "its ssh host key is not known; add it to the credential's known_hosts file"),
-    (r"SSL certificate|server certificate|certificate verif", "its TLS certificate is not trusted; see ca_file"),
-    (r"lacks these prerequisite", "the bundle holds only part of a history; make it with 'git bundle create X --all'"),
-    (r"transport '.*' not allowed", "it needs a transport that is not allowed"),
-    (r"unsupported (hash|object.format)|mismatched algorithms", "its hash algorithm is not supported by this Git"),
+    (
+        r"Host key verification failed",
+        said("its ssh host key is not known; add it to the credential's known_hosts file"),
+    ),
+    (r"SSL certificate|server certificate|certificate verif", said("its TLS certificate is not trusted; see ca_file")),
+    (
+        r"lacks these prerequisite",
+        said("the bundle holds only part of a history; make it with 'git bundle create X --all'"),
+    ),
+    (r"transport '.*' not allowed", said("it needs a transport that is not allowed")),
+    (
+        r"unsupported (hash|object.format)|mismatched algorithms",
+        said("its hash algorithm is not supported by this Git"),
+    ),
     (
         r"timed out|Connection refused|Could not resolve|Failed to connect|too slow|No route|reset by peer|: 5\d\d",
-        "the server did not answer; try again later",
+        said("the server did not answer; try again later"),
     ),
     (
         r"fsck|bad object|missing (blob|tree|commit)|did not send|corrupt|early EOF|unable to read|pack|hung up",
-        "objects of it are damaged or missing; run 'git fsck' there",
+        said("objects of it are damaged or missing; run 'git fsck' there"),
     ),
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from .gitobjects import GitObject, GitObjects
 from .limits import DEFAULTS, Limits
 from .memo import Memo
+from .said import said
 from .untrusted import clean
 
 _ENTRY = {
@@ -186,11 +187,15 @@ class Trees:
             return Folder(
                 {},
                 {},
-                unread=f"the list of what is in this folder is {item.size} bytes, more than {self.limits.dvc_bytes} "
-                "(limit: dvc_bytes)",
-                remedy="divide it into subfolders, or raise the limit",
+                unread=said(
+                    f"the list of what is in this folder is {item.size} bytes, more than {self.limits.dvc_bytes} "
+                    "(limit: dvc_bytes)"
+                ),
+                remedy=said("divide it into subfolders, or raise the limit"),
             )
-        return Folder({}, {}, unread="Git lacks this folder or it is corrupt", remedy="fetch the repository anew")
+        return Folder(
+            {}, {}, unread=said("Git lacks this folder or it is corrupt"), remedy=said("fetch the repository anew")
+        )
 
 
 def _parse(data: bytes, width: int) -> Folder:

@@ -14,9 +14,10 @@ from .errors import ContentError
 from .limits import DEFAULTS, Limits
 from .memo import Memo
 from .safe_yaml import scalar
+from .said import said
 from .untrusted import plain
 
-LFS_REMEDY = "fetch it with git-lfs"
+LFS_REMEDY = said("fetch it with git-lfs")
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _DEEP_PYTHON = re.compile(r"(?:[-+~]\s*){40}|(?:\bnot\s+){40}|(?:\*\*\s*\S+\s*){40}|(?:\blambda\b[^\n]*){20}")
 
@@ -54,7 +55,8 @@ class ValueReader:
         except ContentError:
             raise
         except (ValueError, RecursionError, MemoryError) as error:
-            raise ContentError(f"not {suffix.upper()}: {error or type(error).__name__}"[:300]) from None
+            message = said(f"not {suffix.upper()}: {error or type(error).__name__}")
+            raise ContentError(message[:300]) from None
         return plain(value, self.limits)
 
 

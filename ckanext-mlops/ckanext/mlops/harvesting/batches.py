@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 
 from ckanext.mlops.catalog.text import line
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.core.said import said
 from ckanext.mlops.harvesting.apply import Applied, Failed, apply
 from ckanext.mlops.logic import creating, shown
 from ckanext.mlops.model import hashes
@@ -138,15 +139,16 @@ def sentence(error: BaseException) -> str:
     """The error for a person, in one line."""
     details: Any = error.error_summary if isinstance(error, ValidationError) else None
     if details:
-        return line("CKAN does not accept the dataset: " + "; ".join(f"{key}: {text}" for key, text in details.items()))
+        details = "; ".join(f"{key}: {text}" for key, text in details.items())
+        return line(said(f"CKAN does not accept the dataset: {details}"))
     if isinstance(error, DBAPIError) and _away(error):
         log.error("the database stayed away", exc_info=error)
-        return "The database could not be reached for too long. Nothing is lost: the next harvest goes on."
-    said = line(str(getattr(error, "orig", None) or error) or type(error).__name__, 2000)  # of SQL not the values
+        return said("The database could not be reached for too long. Nothing is lost: the next harvest goes on.")
+    text = line(str(getattr(error, "orig", None) or error) or type(error).__name__, 2000)  # of SQL not the values
     if isinstance(error, (MlopsError, ValueError, ValidationError)):
-        return said
+        return text
     log.error("unexpected", exc_info=error)
-    return f"unexpected error, please report it with the log: {said}"
+    return said(f"unexpected error, please report it with the log: {text}")
 
 
 def _choose(job_id: str, first: str | None, size: int) -> list[str]:

@@ -13,6 +13,7 @@ from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject,
 from sqlalchemy.orm import Session, aliased
 
 from ckanext.mlops.catalog.plan import KINDS
+from ckanext.mlops.core.said import said
 from ckanext.mlops.harvesting import batches, memory
 from ckanext.mlops.harvesting.approval import HELD
 from ckanext.mlops.model import plans
@@ -129,8 +130,8 @@ def check(session: Session, job: HarvestJob, row: Plan | None) -> dict[str, Any]
     )
     rows = session.execute(current).all()
     active = sum(each.state == "active" for each in rows)
-    said = {"deleted": "deleted in the portal", "draft": "a draft in the portal"}
-    deleted = [f"{each.title}: {said.get(each.state, each.state)}" for each in rows if each.state != "active"]
+    states = {"deleted": said("deleted in the portal"), "draft": said("a draft in the portal")}
+    deleted = [f"{each.title}: {states.get(each.state, each.state)}" for each in rows if each.state != "active"]
     missing = [f"{entry['title']}: {entry['error'] or entry['state']}" for entry in _unwritten(session, job)]
     return {
         "source": stages,
@@ -287,7 +288,7 @@ def _entry(
         "state": written,
         "reason": known.get("reason", ""),
         "kept": list(kept),
-        "error": (error or "not written") if written == "failed" else "",
+        "error": (error or said("not written")) if written == "failed" else "",
         "fields": found,
     }
 

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog import undo
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.core.said import said
 from ckanext.mlops.harvesting import apply, batches, follow, locks, memory, refs, settled, watch
 from ckanext.mlops.logic import shown
 from ckanext.mlops.model import Edge, Link, Version, hashes, lineage, plans, versions
@@ -31,7 +32,17 @@ _UNSYNCHRONIZED = {"synchronize_session": False}
 
 
 class NotReverted(MlopsError):
-    """Something stands in the way; nothing, or only what is named, was taken back."""
+    """Something stands in the way, and nothing was taken back.
+
+    :param why: a sentence
+    :param refused: title of a dataset → what stands in its way
+    """
+
+    def __init__(self, why: str, refused: dict[str, str] | None = None) -> None:
+        self.why, self.refused = why, refused or {}
+        shown = [f"{title} ({each})" for title, each in list(self.refused.items())[:5]]
+        more = f"; and {len(self.refused) - 5:,} more" if len(self.refused) > 5 else ""
+        super().__init__(f"{why[:-1]}: {'; '.join(shown)}{more}." if shown else why)
 
 
 @dataclass
@@ -68,7 +79,9 @@ def run(job_id: str, user: str, *, partly: bool = False, step: Step | None = Non
         outcome.refused |= _refs_in_the_way(session, job_id)
         session.rollback()
         if outcome.refused and not partly:
-            raise NotReverted(_sentence(outcome.refused))
+            n = f"{len(outcome.refused):,}"
+            why = said(f"Not reverted, for {n} datasets are not as this harvest left them.")
+            raise NotReverted(why, outcome.refused)
         if not outcome.refused:
             _branches_back(session, job_id)  # before the datasets, which are indexed with where branches are
             session.commit()
@@ -86,12 +99,6 @@ def run(job_id: str, user: str, *, partly: bool = False, step: Step | None = Non
         hashes.settle(session)
         overdue.run(patience=overdue.PATIENCE)
     return outcome
-
-
-def _sentence(refused: dict[str, str]) -> str:
-    shown = [f"{title} ({why})" for title, why in list(refused.items())[:5]]
-    more = f"; and {len(refused) - 5:,} more" if len(refused) > 5 else ""
-    return f"Not reverted, for {len(refused):,} datasets are not as this harvest left them: {'; '.join(shown)}{more}."
 
 
 @dataclass
@@ -133,10 +140,10 @@ def _case(session: Session, object_id: str) -> _Case:
         return case
     if model.Package.get(harvest_object.package_id) is None:
         case.done = change.kind == "added"
-        case.why = "it was purged since"
+        case.why = said("it was purged since")
         return case
     if not harvest_object.current:
-        case.why = "a later harvest changed it"
+        case.why = said("a later harvest changed it")
         return case
     case.portal = shown.page(harvest_object.package_id)
     if memory.UNDO not in extras:
@@ -144,14 +151,19 @@ def _case(session: Session, object_id: str) -> _Case:
     case.changed = json.loads(extras[memory.UNDO])
     case.before = _previous(session, harvest_object)
     if case.before is None:
-        case.why = "what it was before is not remembered any more"
+        case.why = said("what it was before is not remembered any more")
         return case
     case.target, in_the_way = undo.back(case.portal, case.changed)
     if in_the_way:
-        case.why = f"changed since: {', '.join(in_the_way[:5])}"
+        case.why = _changed(in_the_way)
     elif linked := _linked(session, harvest_object.package_id, _new_versions(session, case)):
         case.why = linked
     return case
+
+
+def _changed(fields: list[str]) -> str:
+    names = ", ".join(fields[:5])
+    return said(f"changed since: {names}")
 
 
 def _added(session: Session, case: _Case) -> _Case:
@@ -160,9 +172,9 @@ def _added(session: Session, case: _Case) -> _Case:
     differs = undo.unlike(case.portal or {}, case.change.after.package)
     differs = [each for each in differs if each not in ("name", "type", "id")]
     if (case.portal or {}).get("state") != "active":
-        differs.append("deleted in the portal")
+        differs.append(said("deleted in the portal"))
     if differs:
-        case.why = f"changed since: {', '.join(differs[:5])}"
+        case.why = _changed(differs)
     else:
         case.why = _linked(session, package_id, None)
     return case
@@ -172,7 +184,7 @@ def _linked(session: Session, package_id: str, version_ids: list[str] | None) ->
     links = sa.select(sa.func.count()).where(Link.package_id == package_id, Link.origin == "asserted")
     if version_ids is not None:
         links = links.where(Link.version_id.in_(version_ids))
-    return "people linked it to MLflow since" if session.scalar(links) else ""
+    return said("people linked it to MLflow since") if session.scalar(links) else ""
 
 
 def _previous(session: Session, harvest_object: Any) -> Any:
@@ -266,7 +278,7 @@ def _refs_in_the_way(session: Session, job_id: str) -> dict[str, str]:
     refused = {}
     for guid, (object_id, _, _, after) in moved.items():
         if refs.digest_of(session, object_id) != after:
-            refused[guid] = "its branches and tags moved since"
+            refused[guid] = said("its branches and tags moved since")
     return refused
 
 
@@ -298,10 +310,14 @@ def in_background(job_id: str, user: str, *, partly: bool) -> None:
     source_id = str(job.source_id)
 
     def step(number: int, total: int, title: str) -> None:
-        follow.note(job_id, source_id, state="reverting", progress=f"{number:,} of {total:,} datasets taken back")
+        follow.note(job_id, source_id, state="reverting", progress=said(f"{number:,} of {total:,} datasets taken back"))
 
     try:
         outcome = run(job_id, user, partly=partly, step=step)
+    except NotReverted as error:
+        session.rollback()
+        note(job_id, source_id, user, {"refused": error.refused}, why=error.why)
+        return
     except Exception as error:
         session.rollback()
         note(job_id, source_id, user, {}, why=batches.sentence(error))

@@ -7,6 +7,8 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 from werkzeug.wrappers import Response
 
+from ckanext.mlops.told import teller
+
 
 def done(action: str, values: dict[str, Any], said: str, page: str, **place: str) -> Response:
     """Call the action and go to a page, that says ``said`` or why it cannot be; other errors are pages of CKAN."""
@@ -17,7 +19,7 @@ def done(action: str, values: dict[str, Any], said: str, page: str, **place: str
     except tk.NotAuthorized as error:
         return tk.abort(403, error.message or tk._("You may not do that"))
     except tk.ValidationError as error:
-        tk.h.flash_error("; ".join(map(str, error.error_summary.values())))
+        tk.h.flash_error("; ".join(teller(tk.h.lang())(str(each)) for each in error.error_summary.values()))
     else:
         if said:
             tk.h.flash_success(said)

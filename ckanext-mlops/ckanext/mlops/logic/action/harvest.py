@@ -13,12 +13,14 @@ from ckanext.harvest.model import HarvestJob, HarvestSource
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.errors import MlopsError
+from ckanext.mlops.core.said import said
 from ckanext.mlops.harvesting import approval, reports
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import harvest as schema
 from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model import Plan, plans
 from ckanext.mlops.model.tables import utc_now
+from ckanext.mlops.told import teller
 
 
 @tk.side_effect_free
@@ -94,8 +96,9 @@ def mlops_preview_show(context: Context, data_dict: DataDict) -> dict[str, Any]:
         curl -H "Authorization: $TOKEN" 'https://portal.example/api/3/action/mlops_preview_show?id=titanic'
 
     :returns: ``id``, ``state`` (``waiting``, ``reading``, ``planned`` or ``failed``; ``none`` when there was no
-        preview), ``progress`` (in words), ``created``, and once planned ``plan``: the answer of
-        ``mlops_harvest_preview`` at that time, with at most 1000 changes
+        preview), ``progress`` (in words; ``told``: in the language of the address),
+        ``created``, and once planned ``plan``: the answer of ``mlops_harvest_preview`` at that time, with at most 1000
+        changes
     :rtype: dictionary
     """
     tk.check_access("mlops_preview_show", context, data_dict)
@@ -121,19 +124,19 @@ def mlops_harvest_report(context: Context, data_dict: DataDict) -> dict[str, Any
 
     :returns: ``stage`` (``waiting``, ``reading``, ``held``, ``writing``, ``done``, ``failed``, ``aborted``,
         ``rejected``, ``reverting``, ``reverted``, ``not reverted``), ``progress`` (``done`` of ``total`` changes,
-        ``said`` in words), ``summary``, ``plan`` (its figures), ``counts``, ``datasets`` (what failed first, the
-        unchanged ones last; ``guid``, ``id``, ``name``, ``title``, ``kind``, ``state``, ``reason``, ``kept``: fields
-        that a person owns, ``error``, ``fields``: what differs), ``count`` (of them), ``problems``, ``warnings``,
-        ``check`` (``source`` has, and ``catalog`` has, so many datasets; ``equal``; ``missing``), ``decision``,
-        ``stopped`` and ``revert`` (by whom, when)
+        ``said`` in words, ``told``: in the language of the address), ``summary``, ``plan`` (its figures), ``counts``,
+        ``datasets`` (what failed first, the unchanged ones last; ``guid``, ``id``, ``name``, ``title``, ``kind``,
+        ``state``, ``reason``, ``kept``: fields that a person owns, ``error``, ``fields``: what differs), ``count`` (of
+        them), ``problems``, ``warnings``, ``check`` (``source`` has, and ``catalog`` has, so many datasets; ``equal``;
+        ``missing``), ``decision``, ``stopped`` and ``revert`` (by whom, when)
     :rtype: dictionary
     """
     tk.check_access("mlops_harvest_report", context, data_dict)
     job = _job(data_dict["id"])
     session = cast(Session, context["session"])
-    return reports.report(
-        session, job, what=data_dict["what"], limit=data_dict["limit"], offset=data_dict["offset"]
-    ) | {"url": reports.job_url(job)}
+    found = reports.report(session, job, what=data_dict["what"], limit=data_dict["limit"], offset=data_dict["offset"])
+    found["progress"]["told"] = teller(tk.h.lang())(found["progress"]["said"])
+    return found | {"url": reports.job_url(job)}
 
 
 @validated(common.object_show)
@@ -221,7 +224,7 @@ def mlops_harvest_revert(context: Context, data_dict: DataDict) -> dict[str, Any
         raise tk.ValidationError(
             {"id": [tk._("Only a harvest that is finished can be reverted; this one is: {stage}").format(stage=now)]}
         )
-    plans.write(session, str(job.id), str(job.source_id), state="reverting", progress=tk._("waiting for a worker"))
+    plans.write(session, str(job.id), str(job.source_id), state="reverting", progress=said("waiting for a worker"))
     session.commit()
     arguments = [str(job.id), str(context.get("user") or "")]
     tk.enqueue_job(
@@ -254,11 +257,13 @@ def _under_way(row: Plan) -> bool:
 
 def _preview_dict(row: Plan) -> dict[str, Any]:
     lost = row.state in ("waiting", "reading") and plans.is_lost(row)
+    progress = said("The worker that read the repository was stopped.") if lost else row.progress
     return {
         "id": row.id,
         "source": row.source_id,
         "state": "failed" if lost else row.state,
-        "progress": tk._("The worker that read the repository was stopped.") if lost else row.progress,
+        "progress": progress,
+        "told": teller(tk.h.lang())(progress),
         "created": row.created.replace(microsecond=0).isoformat() + "Z",
         "plan": row.facts if row.state == "planned" else None,
     }

@@ -11,12 +11,14 @@ from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.address import shown
+from ckanext.mlops.core.said import said
 from ckanext.mlops.logic import registration
 from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import registration as schema
 from ckanext.mlops.logic.schema.common import validated
 from ckanext.mlops.model import Plan, plans
+from ckanext.mlops.told import teller
 
 KIND = "registration"
 #: Readings of one person that may be under way at once.
@@ -76,10 +78,11 @@ def mlops_registration_show(context: Context, data_dict: DataDict) -> dict[str, 
         curl -H "Authorization: $TOKEN" 'https://portal.example/api/3/action/mlops_registration_show?id=3f2a…'
 
     :returns: ``id``, ``state`` (``waiting``, ``reading``, ``planned`` = it was read, ``failed``), ``progress`` (in
-        words), ``asked``, and once it was read ``revision``, ``commit``, ``choices`` (``address``, ``outs`` and how
-        many ``more`` of each step that the path can mean), ``steps`` (how many), ``warnings``, ``dataset`` (a
-        dictionary for ``package_create``; null unless it is one step) and ``known`` (``dataset``: the one of this step
-        that a harvest made, ``same``: other datasets with a file of the same content)
+        words; ``told``: in the language of the address), ``asked``, and once it was read ``revision``, ``commit``,
+        ``choices`` (``address``, ``outs`` and how many ``more`` of each step that the path can mean), ``steps`` (how
+        many), ``warnings``, ``dataset`` (a dictionary for ``package_create``; null unless it is one step) and ``known``
+        (``dataset``: the one of this step that a harvest made, ``same``: other datasets with a file of the same
+        content)
     :rtype: dictionary
     """
     tk.check_access("mlops_registration_show", context, data_dict)
@@ -170,10 +173,12 @@ def _read(plan_id: str) -> None:
 
 def _dict(context: Context, row: Plan) -> dict[str, Any]:
     lost = row.state in ("waiting", "reading") and plans.is_lost(row)
+    progress = said("The worker that read the repository was stopped.") if lost else row.progress
     result: dict[str, Any] = {
         "id": row.id,
         "state": "failed" if lost else row.state,
-        "progress": tk._("The worker that read the repository was stopped.") if lost else row.progress,
+        "progress": progress,
+        "told": teller(tk.h.lang())(progress),
         "created": row.created.replace(microsecond=0).isoformat() + "Z",
         "asked": row.facts["asked"],
     }
