@@ -76,14 +76,16 @@ class Tracking:
             user_id="ada",
             tags=[{"key": key, "value": value} for key, value in (tags or {}).items()],
         )["run"]["info"]["run_id"]
-        self.call(
-            "runs/log-batch",
-            run_id=run_id,
-            metrics=[
-                {"key": key, "value": value, "timestamp": start, "step": 0} for key, value in (metrics or {}).items()
-            ],
-            params=[{"key": key, "value": value} for key, value in (params or {}).items()],
-        )
+        if metrics or params:
+            self.call(
+                "runs/log-batch",
+                run_id=run_id,
+                metrics=[
+                    {"key": key, "value": value, "timestamp": start, "step": 0}
+                    for key, value in (metrics or {}).items()
+                ],
+                params=[{"key": key, "value": value} for key, value in (params or {}).items()],
+            )
         if status != "RUNNING":
             self.call("runs/update", run_id=run_id, status=status, end_time=start + seconds * 1000)
         return run_id

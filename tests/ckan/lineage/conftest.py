@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,22 +59,24 @@ def work_tree(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     return clone
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shell() -> Callable[..., str]:
     """Runs a command in a folder; what it prints."""
     return run
 
 
-@pytest.fixture
-def make_repo(tmp_path: Path) -> Callable[[str], Repo]:
-    """Makes empty repositories of real Git and DVC."""
+@pytest.fixture(scope="session")
+def make_repo(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Repo]:
+    """Makes empty repositories of real Git and DVC: copies of one, as each start of DVC takes a second.
+
+    What only reads a repository shares one of the session: to load it into the catalog changes nothing in it.
+    """
+    empty = Repo(tmp_path_factory.mktemp("empty"))
+    run(empty.path, "git", "init", "-q", "-b", "main")
+    empty.dvc("init")
 
     def make(name: str) -> Repo:
-        repo = Repo(tmp_path / name)
-        repo.path.mkdir()
-        run(repo.path, "git", "init", "-q", "-b", "main")
-        repo.dvc("init", "-q")
-        return repo
+        return Repo(shutil.copytree(empty.path, tmp_path_factory.mktemp(name) / name, symlinks=True))
 
     return make
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,8 +35,8 @@ stages:
 ONE, TWO = "https://example.org/one.git", "https://example.org/two.git"
 
 
-@pytest.fixture
-def two_repositories(make_repo: Any, load: Any) -> tuple[dict[str, str], dict[str, str]]:
+@pytest.fixture(scope="session")
+def built(make_repo: Any) -> tuple[Path, Path]:
     """The first makes a file; the second tracks it under another name, reads it, and has an empty file in common."""
     one, two = make_repo("one"), make_repo("two")
     two.count = 10  # later
@@ -46,7 +47,13 @@ def two_repositories(make_repo: Any, load: Any) -> tuple[dict[str, str], dict[st
     two.dvc("add", "-q", "copy.csv", "nothing")
     two.dvc("repro", "-q", "read")
     two.commit("v1")
-    return load(one.path, ONE), load(two.path, TWO)
+    return one.path, two.path
+
+
+@pytest.fixture
+def two_repositories(built: tuple[Path, Path], load: Any) -> tuple[dict[str, str], dict[str, str]]:
+    one, two = built
+    return load(one, ONE), load(two, TWO)
 
 
 def inferred() -> list[tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +23,9 @@ stages:
 """
 
 
-@pytest.fixture
-def two_tags(make_repo: Any, load: Any) -> dict[str, str]:
+@pytest.fixture(scope="session")
+def built(make_repo: Any) -> Path:
+    """A repository of two tags: all that may make a metric move differs between them."""
     repo = make_repo("why")
     repo.write(
         {
@@ -47,7 +49,12 @@ def two_tags(make_repo: Any, load: Any) -> dict[str, str]:
     repo.dvc("add", "-q", "raw.csv")
     repo.dvc("repro", "-q")
     repo.commit("after")
-    return dict(load(repo.path, URL))
+    return Path(repo.path)
+
+
+@pytest.fixture
+def two_tags(built: Path, load: Any) -> dict[str, str]:
+    return dict(load(built, URL))
 
 
 def test_the_causes_of_a_metric_are_ordered_by_closeness(two_tags: dict[str, str], ask: Any) -> None:

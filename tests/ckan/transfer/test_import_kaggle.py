@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -90,15 +91,21 @@ def kaggle(monkeypatch, tmp_path):
     server.shutdown()
 
 
+@pytest.fixture(scope="session")
+def empty_project(tmp_path_factory):
+    """A new project of Git and DVC."""
+    folder = tmp_path_factory.mktemp("empty")
+    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(command, cwd=folder, check=True)
+    return folder
+
+
 @pytest.fixture
-def run(kaggle, live, people, tmp_path):
+def run(kaggle, live, people, empty_project, tmp_path):
     spec = spec_from_file_location("import_kaggle", SCRIPT)
     script = module_from_spec(spec)
     spec.loader.exec_module(script)
-    work = tmp_path / "project"
-    work.mkdir()
-    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
-        subprocess.run(command, cwd=work, check=True)
+    work = shutil.copytree(empty_project, tmp_path / "project", symlinks=True)
 
     def call(*arguments, code=0):
         options = ["--folder", str(work / "data"), "-r", live, "-a", people.editor.token, "-o", "lab"]
