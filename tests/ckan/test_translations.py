@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ckanext.mlops import helpers
+
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ROOT / "ckanext-mlops/ckanext/mlops/i18n"
 
@@ -63,6 +65,24 @@ def test_a_dataset_and_its_form_are_german(german, people):
     form = german("/dataset/edit/{}", people.editor)
     assert "Hergestellt aus" in form
     assert "DVC-Repository" in form
+
+
+def test_a_dataset_of_a_person_is_no_dvc_source(page, make_dataset):
+    made = make_dataset(name="by-hand", title="By hand", derived_from=[{"url": "https://pier.test"}])
+    read = page(f"/de/dataset/{made['name']}").body
+    assert ("Woher es kommt" in read, "DVC-Quelle" in read) == (True, False)
+
+
+def test_a_moment_is_in_the_order_of_the_language(app):
+    def shown(language):
+        with app.flask_app.test_request_context(
+            "/", environ_overrides={"CKAN_LANG": language, "CKAN_CURRENT_URL": "/"}
+        ):
+            return helpers.mlops_moment("2026-12-30T05:41:00")
+
+    assert shown("de") == "30. Dezember 2026, 05:41 (UTC)"
+    assert shown("en") == "December 30, 2026, 05:41 (UTC)"
+    assert helpers.mlops_moment("") == ""
 
 
 def test_commands_are_the_same_in_every_language(german, page):

@@ -187,7 +187,7 @@ class DvcHarvester(HarvesterBase):
         """How the source form shows it."""
         return {
             "name": self.NAME,
-            "title": "DVC repository",
+            "title": tk._("DVC repository"),
             "description": DESCRIPTION,
             "form_config_interface": "Text",
         }

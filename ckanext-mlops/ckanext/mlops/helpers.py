@@ -144,6 +144,23 @@ def mlops_kind_label(kind: str) -> str:
     return labels.get(kind, kind)
 
 
+def mlops_column_type(kind: str | None) -> str:
+    """What a column of a table holds, for people."""
+    labels = {
+        "integer": tk._("whole number"),
+        "number": tk._("number"),
+        "boolean": tk._("yes or no"),
+        "date": tk._("date"),
+    }
+    return labels.get(kind or "", tk._("text"))
+
+
+def mlops_moment(moment: Any) -> str:
+    """Date and time in the reader's order; CKAN's has the month first in every language, and the year of the week."""
+    time = tk.h.render_datetime(moment, with_hours=True).rpartition(", ")[2]
+    return ", ".join(filter(None, (tk.h.render_datetime(moment), time)))
+
+
 def mlops_version_count(package_id: str) -> int:
     """How many versions a dataset has, with those of the datasets that it goes on from."""
     package = model.Package.get(package_id)

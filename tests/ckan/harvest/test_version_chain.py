@@ -96,6 +96,7 @@ def test_any_two_versions_are_compared(titanic: None, api: Any, page: Any) -> No
         status=200,
     ).body
     assert body.count(" selected>") == 2
+    assert body.count(" · current") == 2, "in each list once: what was current of the step before is not"
     assert "data/metrics.json" in body
 
 

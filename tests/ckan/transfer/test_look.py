@@ -95,6 +95,7 @@ def test_the_comparison_of_versions_shows_columns_to_who_may_take_the_files(data
     assert {"name": "Age", "before": "integer", "after": "number"} in table["differences"]
     body = page(f"/dataset/titanic/versions/compare?before={before}&after={after}").body
     assert "Columns of train.csv" in body
+    assert "whole number" in body, "not the word of the API"
     assert "<code>Cabin</code></th><td>text</td>" in body
     api("package_patch", people.editor, id="titanic", data_access="on_request")
     assert api("mlops_file_diff", people.outsider, before=before, after=after)["columns"] == []
