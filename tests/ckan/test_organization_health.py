@@ -135,3 +135,11 @@ def test_the_repository_page_leads_into_the_search(world, people, page):
     assert "res_format=CSV" in body
     assert "stage-secret" not in body
     assert "stage-secret" in page(f"/repository/{slug}", people.member, status=200).body
+
+
+def test_of_a_long_list_the_first_ten_are_seen_at_once(make_dataset, people, page):
+    for number in range(12):
+        make_dataset(name=f"lonely-{number}")
+    body = page(f"/organization/{people.organization['name']}/health?part=gaps", status=200).body
+    first, _, rest = body[body.index('id="gap-consumer"') :].partition("<summary>2 more</summary>")
+    assert (first.count("<li>"), rest.count("<li>") >= 2) == (10, True)
