@@ -12,8 +12,8 @@ from ckanext.harvest.model import HarvestJob, HarvestSource
 from ckanext.mlops.catalog.plan import KINDS
 from ckanext.mlops.harvesting import reports, source_form
 from ckanext.mlops.logic.schema.harvest import HAPPENED
+from ckanext.mlops.logic.told import told
 from ckanext.mlops.model import plans
-from ckanext.mlops.told import teller
 
 
 def mlops_source_form(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def mlops_plan_summary(plan: Mapping[str, Any]) -> str:
 
 def mlops_told(text: str) -> str:
     """What a reader, plan or worker said in English, in the reader's language."""
-    return teller(tk.h.lang())(text)
+    return told(text)
 
 
 def mlops_harvest_jobs(source_id: str) -> list[dict[str, Any]]:

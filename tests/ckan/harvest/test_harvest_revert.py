@@ -129,6 +129,22 @@ def test_what_a_person_changed_since_stands_in_the_way(harvested: Any, harvest: 
     assert not show("titanic-data-raw-csv").get("dvc_retired")
 
 
+def test_what_stands_in_the_way_is_told_in_the_language_of_the_page(
+    harvested: Any, harvest: Any, show: Any, page: Any, people: Any
+) -> None:
+    everything_changes(harvested, show)
+    report = harvest()
+    patch("titanic-train", notes="Mine.")
+    revert.in_background(report.job, "admin", partly=False)
+    job = helpers.call_action("mlops_harvest_report", {"user": "root"}, id=report.job)
+    assert job["revert"]["why"] == "Not reverted, for one dataset is not as this harvest left it."
+    assert job["revert"]["refused"] == {"Titanic: train": "changed since: notes"}
+    source = helpers.call_action("package_show", {"user": "root"}, id=job["source"])["name"]
+    body = page(f"/de/harvest/{source}/job/{report.job}", people.sysadmin, status=200).body
+    assert "Nicht zurückgenommen, denn ein Datensatz ist nicht" in body
+    assert "Titanic: train: seither geändert: notes" in body
+
+
 def test_an_edit_of_what_the_harvest_left_alone_stays(harvested: Any, harvest: Any, show: Any) -> None:
     everything_changes(harvested, show)
     report = harvest()

@@ -81,6 +81,8 @@ def run(job_id: str, user: str, *, partly: bool = False, step: Step | None = Non
         if outcome.refused and not partly:
             n = f"{len(outcome.refused):,}"
             why = said(f"Not reverted, for {n} datasets are not as this harvest left them.")
+            if n == "1":
+                why = said("Not reverted, for one dataset is not as this harvest left it.")
             raise NotReverted(why, outcome.refused)
         if not outcome.refused:
             _branches_back(session, job_id)  # before the datasets, which are indexed with where branches are

@@ -7,7 +7,7 @@ from typing import Any
 from ckan.plugins import toolkit as tk
 from werkzeug.wrappers import Response
 
-from ckanext.mlops.told import teller
+from ckanext.mlops.logic.told import told
 
 
 def done(action: str, values: dict[str, Any], said: str, page: str, **place: str) -> Response:
@@ -19,7 +19,7 @@ def done(action: str, values: dict[str, Any], said: str, page: str, **place: str
     except tk.NotAuthorized as error:
         return tk.abort(403, error.message or tk._("You may not do that"))
     except tk.ValidationError as error:
-        tk.h.flash_error("; ".join(teller(tk.h.lang())(str(each)) for each in error.error_summary.values()))
+        tk.h.flash_error("; ".join(told(str(each)) for each in error.error_summary.values()))
     else:
         if said:
             tk.h.flash_success(said)

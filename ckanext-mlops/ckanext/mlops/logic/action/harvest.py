@@ -18,9 +18,9 @@ from ckanext.mlops.harvesting import approval, reports
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import harvest as schema
 from ckanext.mlops.logic.schema.common import validated
+from ckanext.mlops.logic.told import told
 from ckanext.mlops.model import Plan, plans
 from ckanext.mlops.model.tables import utc_now
-from ckanext.mlops.told import teller
 
 
 @tk.side_effect_free
@@ -135,7 +135,7 @@ def mlops_harvest_report(context: Context, data_dict: DataDict) -> dict[str, Any
     job = _job(data_dict["id"])
     session = cast(Session, context["session"])
     found = reports.report(session, job, what=data_dict["what"], limit=data_dict["limit"], offset=data_dict["offset"])
-    found["progress"]["told"] = teller(tk.h.lang())(found["progress"]["said"])
+    found["progress"]["told"] = told(found["progress"]["said"])
     return found | {"url": reports.job_url(job)}
 
 
@@ -263,7 +263,7 @@ def _preview_dict(row: Plan) -> dict[str, Any]:
         "source": row.source_id,
         "state": "failed" if lost else row.state,
         "progress": progress,
-        "told": teller(tk.h.lang())(progress),
+        "told": told(progress),
         "created": row.created.replace(microsecond=0).isoformat() + "Z",
         "plan": row.facts if row.state == "planned" else None,
     }

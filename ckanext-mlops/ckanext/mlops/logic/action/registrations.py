@@ -17,8 +17,8 @@ from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import registration as schema
 from ckanext.mlops.logic.schema.common import validated
+from ckanext.mlops.logic.told import told
 from ckanext.mlops.model import Plan, plans
-from ckanext.mlops.told import teller
 
 KIND = "registration"
 #: Readings of one person that may be under way at once.
@@ -178,7 +178,7 @@ def _dict(context: Context, row: Plan) -> dict[str, Any]:
         "id": row.id,
         "state": "failed" if lost else row.state,
         "progress": progress,
-        "told": teller(tk.h.lang())(progress),
+        "told": told(progress),
         "created": row.created.replace(microsecond=0).isoformat() + "Z",
         "asked": row.facts["asked"],
     }
