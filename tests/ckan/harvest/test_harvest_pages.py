@@ -178,7 +178,7 @@ def test_a_refused_revert_says_what_stands_in_the_way(repo: Any, source: Any, ha
     press(browser, page, "revert")
     work()
     body = browser.get(page, status=200).body
-    assert "Titanic: train (changed since: title)" in body
+    assert "<li>Titanic: train: changed since: title</li>" in body
     press(browser, page, "revert", partly="true")
     work()
     assert "2 datasets were taken back" in browser.get(page, status=200).body
