@@ -27,7 +27,14 @@ class Version(tk.BaseModel):
     """
 
     __tablename__ = "mlops_version"
-    __table_args__ = (sa.Index("ix_mlops_version_package", "package_id", "position"),)
+    __table_args__ = (
+        sa.Index("ix_mlops_version_package", "package_id", "position"),
+        sa.Index(
+            "ix_mlops_version_hashes",
+            sa.text("jsonb_path_query_array(facts, '$.outs[*].hash')"),
+            postgresql_using="gin",
+        ),
+    )
 
     id: Mapped[str] = mapped_column(sa.UnicodeText, primary_key=True)
     package_id: Mapped[str] = mapped_column(sa.UnicodeText)
