@@ -21,6 +21,7 @@ from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject,
 from ckanext.mlops import cleanup
 from ckanext.mlops.catalog import ownership
 from ckanext.mlops.catalog.weburl import file_page
+from ckanext.mlops.core.collecting import keep_loaded
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import (
     batches,
@@ -230,6 +231,7 @@ class DvcHarvester(HarvesterBase):
 
         A database that is away is waited for; what was read until then is in the mirror and its cache.
         """
+        keep_loaded()
         job_id, source_id = str(harvest_job.id), str(harvest_job.source_id)
         said = follow.progress(job_id, source_id, progress)
         try:
@@ -254,6 +256,7 @@ class DvcHarvester(HarvesterBase):
         """Write one change, and others of the job with it: True when it was written, ``"unchanged"`` when there was
         nothing to write.
         """
+        keep_loaded()
         object_id, guid = str(harvest_object.id), str(harvest_object.guid)
         try:
             with watch.alive(queue.get_fetch_routing_key(), object_id):

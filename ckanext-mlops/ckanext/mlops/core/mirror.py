@@ -19,7 +19,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ _STATE = "mlops.json"
 _NAMESPACES = ("refs/heads/", "refs/tags/")
 _NO_BRANCH = "refs/none"
 _MAX_PACKS = 30
+_MAX_LOOSE_REFS = 100
 # Git holds the whole list of refs in memory before it says how many there are.
 _LIST_MEMORY = 1024**3
 # Damage of our own copy (a full disk, a crash of the machine): worth a fresh clone.
@@ -100,6 +101,7 @@ def update_mirror(
     policy: Policy,
     credential: Credential | None = None,
     resolve: Resolve = socket.getaddrinfo,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Mirror:
     """Clone ``url`` below ``folder``, or fetch what changed since the last time.
 
@@ -107,6 +109,7 @@ def update_mirror(
     the earlier mirror or none. When no ref moved, nothing is fetched.
 
     :param folder: where mirrors are kept; created when missing, readable by its owner only
+    :param meanwhile: done once, while the source is asked for its refs
     :raises AddressRefused: the policy does not allow the address
     :raises FetchFailed: network, access, time, or a source that is not a sound repository
     :raises LimitExceeded: too many bytes or refs; the transfer is stopped when the limit is met
@@ -116,7 +119,7 @@ def update_mirror(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = _key(source.url)
     with _locked(folder / f"{key}.lock", deadline, source) as lock:
-        return _Job(source, policy, credential, resolve, folder.resolve() / key, deadline, lock).run()
+        return _Job(source, policy, credential, resolve, folder.resolve() / key, deadline, lock).run(meanwhile)
 
 
 def known_mirror(url: str, folder: Path, *, policy: Policy) -> tuple[Path, str] | None:
@@ -191,14 +194,14 @@ class _Job:
             global_config=str(self.settings),
         )
 
-    def run(self) -> Mirror:
+    def run(self, meanwhile: Callable[[], None] | None = None) -> Mirror:
         """Bring the mirror up to date."""
         # `upload-pack` of a local repository gets no GIT_CONFIG_COUNT from Git, only this file.
         mirror_folder.write(self.settings, "[safe]\n\tdirectory = *\n[uploadpack]\n\tallowFilter = true\n")
         mirror_folder.remove(self.staging)
         if self.source.transport in ("file", "bundle"):
             check_local(self.source, self.policy)
-        refs, head = self._advertised()
+        refs, head = self._advertised(meanwhile)
         state = self._state()
         if state is None or state["blob_limit"] != self.blob_limit or state["format"] != _object_format(refs):
             return self._clone(refs, head, state)
@@ -243,7 +246,8 @@ class _Job:
         # mirror's own configuration names no promisor, so that a file which was left out reads as missing.
         self._git(["--git-dir", str(git_dir), *arguments, "--", "origin"], git_dir=git_dir)
         self._check_size(git_dir)
-        self._git(["--git-dir", str(git_dir), "pack-refs", "--all"])
+        if mirror_folder.loose_refs(git_dir, _MAX_LOOSE_REFS) == _MAX_LOOSE_REFS:
+            self._git(["--git-dir", str(git_dir), "pack-refs", "--all"])
         refs = self._local_refs(git_dir)
         if len(refs) > self.policy.max_refs:
             raise self._too_many_refs(len(refs))
@@ -284,12 +288,12 @@ class _Job:
         sound = isinstance(state, dict) and state.get("version") == 1 and state.get("url") == self.source.url
         return state if sound else None
 
-    def _advertised(self) -> tuple[dict[str, str], str]:
+    def _advertised(self, meanwhile: Callable[[], None] | None) -> tuple[dict[str, str], str]:
         """Refs of the source that are of interest, and the full name of its default branch (``""`` = none)."""
         patterns = ["HEAD", "refs/heads/*", "refs/tags/*"]
         if self.policy.experiments:
             patterns.append(EXPERIMENTS + "*")
-        text = self._listed(["ls-remote", "--quiet", "--symref", "--", "origin", *patterns])
+        text = self._listed(["ls-remote", "--quiet", "--symref", "--", "origin", *patterns], meanwhile)
         refs: dict[str, str] = {}
         symbolic = detached = ""
         for line in text.decode("utf-8", "surrogateescape").splitlines():
@@ -313,11 +317,16 @@ class _Job:
         same = {name: value for name, value in refs.items() if value == detached and name.startswith("refs/heads/")}
         return refs, _fallback_branch(same) or _fallback_branch(refs)
 
-    def _listed(self, arguments: list[str]) -> bytes:
+    def _listed(self, arguments: list[str], meanwhile: Callable[[], None] | None) -> bytes:
         """Output of ``git ls-remote``, after at most three redirects, each to an allowed address."""
         for hop in range(4):
             try:
-                return self._git(arguments, max_output=self.policy.max_refs * 1000 + 1_000_000, memory=_LIST_MEMORY)
+                return self._git(
+                    arguments,
+                    max_output=self.policy.max_refs * 1000 + 1_000_000,
+                    memory=_LIST_MEMORY,
+                    meanwhile=None if hop else meanwhile,
+                )
             except GitError as error:
                 target = self._redirected(error) if hop < 3 else None
                 if target is None:
@@ -337,7 +346,8 @@ class _Job:
     def _local_refs(self, git_dir: Path) -> dict[str, str]:
         """Refs of the mirror; experiments that are not wanted any more are dropped."""
         names = [*_NAMESPACES, EXPERIMENTS]
-        text = self._git(["--git-dir", str(git_dir), "for-each-ref", "--format=%(objectname) %(refname)", *names])
+        arguments = ["--git-dir", str(git_dir), "for-each-ref", "--format=%(objectname) %(refname)", *names]
+        text = self._git(arguments, memory=None)
         lines = text.decode("utf-8", "surrogateescape").splitlines()
         refs = {name: value for value, _, name in (line.partition(" ") for line in lines)}
         for name in [] if self.policy.experiments else [name for name in refs if name.startswith(EXPERIMENTS)]:
@@ -351,7 +361,8 @@ class _Job:
         *,
         git_dir: Path | None = None,
         max_output: int = 64 * 1024**2,
-        memory: int = MEMORY,
+        memory: int | None = MEMORY,
+        meanwhile: Callable[[], None] | None = None,
     ) -> bytes:
         return run_git(
             arguments,
@@ -364,6 +375,7 @@ class _Job:
             memory=memory,
             hide=self.credential.secrets() if self.credential else (),
             keep=(self.lock,),
+            meanwhile=meanwhile,
         )
 
     def _check_size(self, git_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -33,6 +34,12 @@ def sweep(git_dir: Path) -> None:
     for pattern in ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/tmp_*"):
         for path in git_dir.glob(pattern):
             path.unlink(missing_ok=True)
+
+
+def loose_refs(git_dir: Path, most: int) -> int:
+    """How many refs are files of their own, counted up to ``most``: many are slow to list, a few cost nothing."""
+    found = (path for path in (git_dir / "refs").rglob("*") if path.is_file())
+    return sum(1 for _ in itertools.islice(found, most))
 
 
 def remove(path: Path) -> None:

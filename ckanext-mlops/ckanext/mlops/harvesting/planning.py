@@ -97,8 +97,15 @@ def prepare(
     :raises RepositoryError: the repository as a whole cannot be read
     """
     organizations = None if source_id is None else _names(owner_org)
-    mirror = None if config.push else reading.fetch(url, config, progress, organizations)
-    remembered = memory.recall(session, source_id) if source_id else memory.Memory({}, {})
+    known: list[memory.Memory] = []
+
+    def recall() -> None:
+        known.append(memory.recall(session, source_id) if source_id else memory.Memory({}, {}))
+
+    mirror = None if config.push else reading.fetch(url, config, progress, organizations, meanwhile=recall)
+    if config.push:
+        recall()
+    [remembered] = known
     origin = mirror or pushes.digest(session, source_id or "")
     hidden = remote_metrics.on_request(session, source_id) if source_id and config.remote_metrics else frozenset()
     inputs = settled.inputs(origin, config, owner_org, hidden)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
@@ -56,17 +56,22 @@ def configuration(text: str | None) -> SourceConfig:
 
 
 def fetch(
-    url: str, config: SourceConfig, progress: Progress = log.info, organizations: Collection[str] | None = None
+    url: str,
+    config: SourceConfig,
+    progress: Progress = log.info,
+    organizations: Collection[str] | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Mirror:
     """Bring the mirror of ``url`` up to date; when no ref moved, nothing is fetched.
 
     :param organizations: on whose behalf, as :func:`repositories.credential` takes them
+    :param meanwhile: done once, while the source is asked for its refs
     :raises RepositoryError: it cannot be reached, or must not be
     """
     policy = repositories.policy(experiments=config.experiments)
     credential = repositories.credential(config.credential, url, organizations)
     progress(f"{shown(url)}: fetching")
-    return update_mirror(url, repositories.mirrors(), policy=policy, credential=credential)
+    return update_mirror(url, repositories.mirrors(), policy=policy, credential=credential, meanwhile=meanwhile)
 
 
 def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info) -> Reading:

@@ -104,7 +104,8 @@ def _batch(session: Session) -> int:
         execution_options={"synchronize_session": False},
     ).all()
     try:
-        together.index_together(taken)
+        if taken:
+            together.index_together(taken)
     except together.NotIndexed:
         for each in taken:
             _alone(each)
