@@ -111,7 +111,14 @@ def down(home: Path, _options: argparse.Namespace) -> int:
         process.terminate()  # it stops everything itself, also when it is still starting
         if wait_ended([process], STOP_SECONDS):
             raise PortalError(f"Process {process.pid}, which started the portal, does not end. End it, then try again.")
-    starter = Starter(_settings(home), console.print)
+    try:
+        starter = Starter(_settings(home), console.print)
+    except PortalError as error:  # settings that were broken meanwhile must not keep it running
+        console.print(f"{error}\nEnding its processes without them", markup=False)
+        Supervisor(home).stop()
+        sweep(home, [])
+        console.print("Stopped.")
+        return 0
     running = starter.supervisor.process() is not None
     if running:
         console.print(f"Stopping the portal in {home}; data is kept")
@@ -131,12 +138,7 @@ def reset(home: Path, options: argparse.Namespace) -> int:
         raise PortalError(f"{home} has no portal.toml, so it is not a portal's folder. It is not deleted.")
     if not options.yes and not Confirm.ask(f"Delete {home} with all datasets, experiments and settings in it?"):
         return 1
-    try:
-        down(home, options)
-    except PortalError as error:  # a broken portal.toml must not keep it from being deleted
-        console.print(f"{error}\nEnding its processes without it")
-        Supervisor(home).stop()
-        sweep(home, [])
+    down(home, options)
     shutil.rmtree(home)
     console.print(f"Deleted {home}")
     return 0

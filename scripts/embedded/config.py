@@ -168,9 +168,23 @@ def _section(path: Path, name: str, values: Any) -> Any:
             _check_number(place, key, value)
         elif known[key] == "str":
             _check_text(place, value, SCHEMES.get((name, key), ()))
-        elif not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-            raise ConfigError(f'{place} must be a section of texts: [{name}.{key}] with lines like "option" = "value"')
+        elif not isinstance(value, dict):
+            raise ConfigError(f'{place} must be a section: [{name}.{key}] with lines like "option" = "value"')
+        else:
+            values = values | {key: {option: _option(f"{place}: {option}", item) for option, item in value.items()}}
     return kind(**values)
+
+
+def _option(place: str, value: object) -> str:
+    """A value as ckan.ini writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, (str, int, float)):
+        raise ConfigError(
+            f"{place} must be a text, a number, true or false; an option whose name has dots needs quotes: "
+            '"a.b" = "value"'
+        )
+    return str(value)
 
 
 def _check_number(place: str, key: str, value: object) -> None:

@@ -39,7 +39,7 @@ def test_every_option_is_accepted() -> None:
         "mlflow_experiment": "Titanic, first try",
     }
     assert set(config) == set(OPTIONS)
-    parsed = parse(json.dumps(config), credentials=["lab-github"])
+    parsed = parse(json.dumps(config), configured={"credential": ["lab-github"]})
     assert parsed.subfolder == "ml/titanic"
     assert parsed.branches == ("main", "release/*", "!release/0.*")
 
@@ -67,11 +67,12 @@ def test_every_option_is_accepted() -> None:
         ('{"mlflow_experiment": "x"}', "name the server too"),
         ('{"remote_metrics": true, "push": true}', "remote_metrics: not for a repository whose records are sent"),
         ('{"credential": "lab"}', 'no credential named "lab" is configured'),
+        ('{"webhook": "lab"}', 'webhook: no webhook named "lab" is configured in this portal; ask its operator'),
     ],
 )
 def test_what_is_wrong_is_said_with_its_remedy(text: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse(text, credentials=[])
+        parse(text, configured={"credential": [], "webhook": []})
     assert said in str(caught.value)
 
 

@@ -24,7 +24,8 @@ WRONG = {
     "[ckan\n": "is not valid TOML",
     "[solr]\nurl = 'localhost:8983'": "[solr] url must be an address that starts with http:// or https://",
     '[ckan]\nsite_title = "a\\nckan.plugins = x"': "must be a text on one line",
-    "[ckan.options]\n'ckan.locale_default' = 1": "must be a section of texts",
+    "[ckan]\noptions = 1": "must be a section: [ckan.options]",
+    "[ckan.options]\nckan.locale_default = 'de'": "an option whose name has dots needs quotes",
     "[postgres]\nurl = 'postgresql://a@b/c'": "set [postgres] mlflow_url",
 }
 
@@ -39,6 +40,15 @@ def test_a_mistake_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
 
     assert WRONG[text] in str(error.value)
     assert str(path) in str(error.value)
+
+
+def test_an_option_may_be_a_number_or_a_truth_value(tmp_path: Path) -> None:
+    path = tmp_path / "portal.toml"
+    path.write_text("[ckan.options]\n'smtp.starttls' = false\n'ckan.datasets_per_page' = 10\n'a.b' = 'x'\n")
+
+    found = config.load(path).ckan.options
+
+    assert found == {"smtp.starttls": "false", "ckan.datasets_per_page": "10", "a.b": "x"}
 
 
 def test_up_stops_at_a_mistake_without_starting_anything(other: PortalUnderTest) -> None:

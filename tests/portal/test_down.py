@@ -26,6 +26,23 @@ def test_down_from_another_terminal(portal: PortalUnderTest) -> None:
     assert "was not running" in again.stdout
 
 
+def test_settings_that_were_broken_meanwhile_do_not_keep_it_running(portal: PortalUnderTest) -> None:
+    assert portal.terminal
+    settings = portal.home / "portal.toml"
+    before = settings.read_text()
+    settings.write_text("[ckan]\nprot = 5000\n")
+
+    try:
+        result = portal.command("down")
+    finally:
+        settings.write_text(before)
+
+    assert result.returncode == 0, result.stderr
+    assert "[ckan] prot is unknown" in result.stdout
+    assert "Stopped." in result.stdout
+    assert not portal.processes()
+
+
 def test_ctrl_c_while_it_is_still_starting(other: PortalUnderTest) -> None:
     starting = other.begin()
     assert other.wait(lambda: "Preparing CKAN" in other.said())

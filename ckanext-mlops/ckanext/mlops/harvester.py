@@ -199,7 +199,7 @@ class DvcHarvester(HarvesterBase):
         :raises ConfigError: naming the option, the fault and the remedy
         """
         config = source_form.sent(config)
-        reading.configuration(config)
+        source_form.check(config)
         return config
 
     def get_original_url(self, harvest_object_id: str) -> str | None:

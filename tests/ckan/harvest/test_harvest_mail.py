@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ckan.tests import helpers
+
+from ckanext.mlops.harvesting import approval
+
 
 def test_the_report_is_mailed_once(repo: Any, source: Any, harvest: Any, mails: list[Any]) -> None:
     source(repo.path, mail_reports=True)
@@ -36,6 +40,20 @@ def test_a_failure_and_a_plan_that_waits_are_mailed(
     assert "failed" in mails[0]["Subject"]
     assert "nothing" in mails[0].get_body().get_content()
     assert "waits for approval" in mails[1]["Subject"]
+
+
+def test_an_approved_plan_is_mailed_again_when_it_is_written(
+    repo: Any, source: Any, harvest: Any, consume: Any, mails: Any
+) -> None:
+    source(repo.path, mail_reports=True, approval=True)
+    job = str(harvest().job)
+    approval.release(job)
+    consume("fetch")
+    helpers.call_action("harvest_jobs_run", {"user": "root"})
+    waits, written = mails
+    assert "The source has 3, the catalog has 0 datasets of it." in waits.get_body().get_content()
+    assert "3 added" in written["Subject"]
+    assert "The source has 3, the catalog has 3 datasets of it." in written.get_body().get_content()
 
 
 def test_nobody_is_mailed_who_did_not_ask(repo: Any, source: Any, harvest: Any, mails: list[Any]) -> None:

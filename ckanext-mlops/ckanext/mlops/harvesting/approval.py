@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.harvesting import batches, refs
+from ckanext.mlops.model import plans
 from ckanext.mlops.search import overdue
 
 HELD = "HELD"
@@ -54,6 +55,7 @@ def release(job_id: str) -> int:
     for state, chosen in (("WAITING", first), (batches.PLANNED, ids[len(first) :])):
         session.execute(sa.update(HarvestObject).where(HarvestObject.id.in_(chosen)).values(state=state))
     job.status, job.finished = "Running", None
+    plans.mail_again(session, job_id)
     refs.release(session, job_id)
     session.commit()
     overdue.enqueue_missed()

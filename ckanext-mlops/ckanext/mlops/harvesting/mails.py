@@ -36,7 +36,7 @@ def send_due() -> int:
         .where(
             Plan.kind == "harvest",
             Plan.mailed.is_(None),
-            Plan.created > utc_now() - _RECENT,
+            Plan.changed > utc_now() - _RECENT,
             HarvestJob.status == "Finished",
             HarvestSource.type == "dvc",
         )

@@ -52,7 +52,7 @@ def configuration(text: str | None) -> SourceConfig:
 
     :raises ConfigError: naming the option, the fault and the remedy
     """
-    return source_config.parse(text, credentials=repositories.credential_names())
+    return source_config.parse(text, configured={"credential": repositories.credential_names()})
 
 
 def fetch(

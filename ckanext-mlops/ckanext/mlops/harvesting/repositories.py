@@ -24,6 +24,7 @@ from ckanext.mlops.core.naming import repository_key
 
 PREFIX = "ckanext.mlops.repository"
 CREDENTIALS = "ckanext.mlops.credential"
+WEBHOOKS = "ckanext.mlops.webhook"
 T = TypeVar("T")
 
 
@@ -95,6 +96,11 @@ def credential_names() -> set[str]:
     return set(configured_names(CREDENTIALS))
 
 
+def webhook_names() -> set[str]:
+    """Names of the configured webhooks."""
+    return set(configured_names(WEBHOOKS))
+
+
 def configured_names(prefix: str) -> list[str]:
     """The names in ``<prefix>.<name>.<option>``, of the file and of the environment."""
     dotted = f"{prefix}."
@@ -156,7 +162,7 @@ def credential(name: str, url: str, organizations: Collection[str] | None = None
 
 def webhook_secrets(name: str) -> list[str]:
     """The secrets of a webhook: several while one is replaced by another."""
-    return str(_value(f"ckanext.mlops.webhook.{name}.secret") or "").split()
+    return str(_value(f"{WEBHOOKS}.{name}.secret") or "").split()
 
 
 def _option(option: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -90,10 +90,18 @@ class SourceConfig:
 OPTIONS = tuple(each.name for each in fields(SourceConfig))
 
 
-def parse(text: str | None, *, credentials: Iterable[str] | None = None) -> SourceConfig:
+#: Options that name something that the operator configures: what it is called, and what to do without it.
+_CONFIGURED = {
+    "credential": ("credential", "leave the option out for a public repository"),
+    "webhook": ("webhook", "leave the option out: a harvest begins by the clock, or by a person"),
+    "mlflow_server": ("MLflow server", "leave the option out"),
+}
+
+
+def parse(text: str | None, *, configured: Mapping[str, Iterable[str]] | None = None) -> SourceConfig:
     """The configuration that ``text`` (JSON, or nothing for the defaults) says.
 
-    :param credentials: names that the operator configured; None = do not check
+    :param configured: option → the names that the operator configured; an option that is not in it is not checked
     :raises ConfigError: naming the first option that is wrong
     """
     data = _load(text)
@@ -102,11 +110,13 @@ def parse(text: str | None, *, credentials: Iterable[str] | None = None) -> Sour
             raise ConfigError(_unknown(key))
     values = {key: _CHECKS[key](key, value) for key, value in data.items()}
     config = SourceConfig(**values)
-    if credentials is not None and config.credential and config.credential not in set(credentials):
-        raise ConfigError(
-            f'credential: no credential named "{line(config.credential, 100)}" is configured in this portal; ask its '
-            "operator, or leave the option out for a public repository"
-        )
+    for option, names in (configured or {}).items():
+        name, (noun, otherwise) = getattr(config, option), _CONFIGURED[option]
+        if name and name not in set(names):
+            raise ConfigError(
+                f'{option}: no {noun} named "{line(name, 100)}" is configured in this portal; ask its operator, or '
+                f"{otherwise}"
+            )
     if not any((config.branches, config.git_tags, config.experiments, config.commits)):
         raise ConfigError(
             'branches, git_tags: nothing would be read; give at least one glob, as in "branches": ["main"]'

@@ -173,10 +173,10 @@ def groups() -> list[tuple[str, list[Field]]]:
                 ),
                 Field(
                     "webhook",
-                    "text",
+                    "choice",
                     _("Webhook"),
-                    _("Name of a secret that the operator configures; a push that is signed with it starts a harvest."),
-                    "github",
+                    _("A push that is signed with its secret starts a harvest; the operator configures them."),
+                    choices=repositories.webhook_names,
                 ),
                 Field(
                     "push",
@@ -187,6 +187,19 @@ def groups() -> list[tuple[str, list[Field]]]:
             ],
         ),
     ]
+
+
+def check(config: str | None) -> None:
+    """See that a configuration that is to be stored can be used now, with all that it names.
+
+    :raises ConfigError: naming the option, the fault and the remedy
+    """
+    names = {
+        "credential": repositories.credential_names(),
+        "webhook": repositories.webhook_names(),
+        "mlflow_server": mlflow_servers.names(),
+    }
+    source_config.parse(config, configured=names)
 
 
 def sent(config: str | None) -> str | None:
@@ -228,10 +241,9 @@ def _parsed(field: Field, text: Any) -> Any:
 def _wrong(options: Mapping[str, Any]) -> dict[str, str]:
     """Option → what is wrong with it."""
     found: dict[str, str] = {}
-    names = repositories.credential_names()
     for tried in [*({name: value} for name, value in options.items() if name not in _TOGETHER), dict(options)]:
         try:
-            source_config.parse(json.dumps(tried), credentials=names)
+            check(json.dumps(tried))
         except ConfigError as error:
             name, _, message = str(error).partition(": ")
             name = name.split(",")[0]

@@ -42,6 +42,11 @@ def write_now(plan_id: str, source_id: str, kind: str = "harvest", **values: Any
         write(session, plan_id, source_id, kind, **values)
 
 
+def mail_again(session: Session, plan_id: str) -> None:
+    """Let the report be mailed anew when the job is over: what was mailed was that it waits. The caller commits."""
+    session.execute(sa.update(Plan).where(Plan.id == plan_id).values(mailed=None, changed=utc_now()))
+
+
 def is_lost(row: Plan) -> bool:
     """Whether nothing was said of it for so long that nobody can be at it any more."""
     return utc_now() - row.changed > LOST
