@@ -53,9 +53,9 @@ def fits(open_page, picture):
 
 
 def confirm(page, link):
-    """Follow a link of the source's buttons that asks back."""
+    """Follow a link of the source's buttons, whose page asks back."""
     page.click(f".mlops-actions >> text={link}")
-    page.click(".modal.show .btn-primary")
+    page.click(".mlops-decisions button")
 
 
 def test_a_source_from_its_form_to_its_end(signed_in, portal, repository, act, fits):

@@ -6,11 +6,13 @@ import re
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 from ckan import model
 from ckan.lib.helpers import render_markdown
 from ckan.tests import helpers
 from ckanext.harvest.model import HarvestSource
 
+CLEAR = "Clear this source?"
 HOSTILE = (
     "![a](/x.png) !![e](/x.png) <img src=/x.png> ![b][c] <b>strong</b> !\\u200b[d](/x.png) <image src=/x.png> "
     "[seen](/d) <https://e.example> 1 < 2\\n\\n[c]: /x.png"
@@ -72,13 +74,38 @@ def test_a_link_changes_nothing(repo: Any, source: Any, harvest: Any, show: Any,
     source_id = show("titanic")["id"]
     named = {"name": "titanic", "id": source_id}[by]
     before = helpers.call_action("harvest_job_list", {"user": "root"}, source_id=source_id)
-    for path in (f"/harvest/refresh/{named}", f"/harvest/clear/{named}"):
-        assert "press the button here" in browser.get(path, status=200).body
+    for path, asked in ((f"/harvest/refresh/{named}", "Harvest this source now?"), (f"/harvest/clear/{named}", CLEAR)):
+        assert asked in browser.get(path, status=200).body
     assert helpers.call_action("harvest_job_list", {"user": "root"}, source_id=source_id) == before
     assert helpers.call_action("package_search", fq="dataset_type:dataset")["count"] == 3
     running = helpers.call_action("harvest_job_create", {"user": "root"}, source_id=source_id, run=True)
-    assert "press the button here" in browser.get(f"/harvest/{named}/job/{running['id']}/abort", status=200).body
+    assert "Stop this harvest?" in browser.get(f"/harvest/{named}/job/{running['id']}/abort", status=200).body
     assert status_of(running["id"]) == "Running"
+
+
+@pytest.mark.parametrize("what", ["refresh", "clear"])
+def test_the_page_that_asks_has_a_button_that_does_it(
+    repo: Any, source: Any, harvest: Any, show: Any, browser: Any, what: str
+) -> None:
+    """As it must be where no script runs."""
+    source(repo.path)
+    harvest()
+    source_id = show("titanic")["id"]
+    page = BeautifulSoup(browser.get(f"/harvest/{what}/titanic", status=200).body, "html.parser")
+    form = page.select_one(".mlops-decisions form")
+    assert form is not None
+    fields = {each["name"]: each["value"] for each in form.select("input[type=hidden]")}
+    assert fields, "the token"
+    browser.post(form["action"], data=fields, follow_redirects=False)
+    jobs = helpers.call_action("harvest_job_list", {"user": "root"}, source_id=source_id)
+    assert len(jobs) == {"refresh": 2, "clear": 0}[what]
+
+
+def test_who_may_not_harvest_is_not_asked(repo: Any, source: Any, people: Any, sign_in: Any) -> None:
+    source(repo.path)
+    member = sign_in(people.member)
+    for what in ("refresh", "clear"):
+        member.get(f"/harvest/{what}/titanic", status=403)
 
 
 def test_of_other_harvesters_only_the_stop_is_a_link(source: Any, repo: Any, browser: Any, show: Any) -> None:
@@ -86,8 +113,8 @@ def test_of_other_harvesters_only_the_stop_is_a_link(source: Any, repo: Any, bro
     source_id = show("titanic")["id"]
     model.Session.get(HarvestSource, source_id).type = "ckan"
     model.Session.commit()
-    for path in (f"/harvest/refresh/{source_id}", f"/harvest/clear/{source_id}"):
-        assert "press the button here" in browser.get(path, status=200).body
+    assert "Harvest this source now?" in browser.get(f"/harvest/refresh/{source_id}", status=200).body
+    assert CLEAR in browser.get(f"/harvest/clear/{source_id}", status=200).body
     job = helpers.call_action("harvest_job_create", {"user": "root"}, source_id=source_id, run=False)
     answer = browser.get(f"/harvest/{source_id}/job/{job['id']}/abort", follow_redirects=False)
     assert answer.status_code == 403  # the page of ckanext-harvest, which lets sysadmins do it

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ckanext.mlops.catalog.datasets import TITLE_FIELDS
 from ckanext.mlops.catalog.text import line
+from ckanext.mlops.core.said import said
 
 MAX_CONFIG = 100_000
 MAX_ITEMS = 200
@@ -90,11 +91,19 @@ class SourceConfig:
 OPTIONS = tuple(each.name for each in fields(SourceConfig))
 
 
-#: Options that name something that the operator configures: what it is called, and what to do without it.
+#: Options that name something that the operator configures, and what is said where it is not.
 _CONFIGURED = {
-    "credential": ("credential", "leave the option out for a public repository"),
-    "webhook": ("webhook", "leave the option out: a harvest begins by the clock, or by a person"),
-    "mlflow_server": ("MLflow server", "leave the option out"),
+    "credential": said(
+        'credential: no credential named "{name}" is configured in this portal; ask its operator, or leave the option '
+        "out for a public repository"
+    ),
+    "webhook": said(
+        'webhook: no webhook named "{name}" is configured in this portal; ask its operator, or leave the option out'
+    ),
+    "mlflow_server": said(
+        'mlflow_server: no MLflow server named "{name}" is configured in this portal; ask its operator, or leave the '
+        "option out"
+    ),
 }
 
 
@@ -111,12 +120,9 @@ def parse(text: str | None, *, configured: Mapping[str, Iterable[str]] | None = 
     values = {key: _CHECKS[key](key, value) for key, value in data.items()}
     config = SourceConfig(**values)
     for option, names in (configured or {}).items():
-        name, (noun, otherwise) = getattr(config, option), _CONFIGURED[option]
+        name = getattr(config, option)
         if name and name not in set(names):
-            raise ConfigError(
-                f'{option}: no {noun} named "{line(name, 100)}" is configured in this portal; ask its operator, or '
-                f"{otherwise}"
-            )
+            raise ConfigError(_CONFIGURED[option].format(name=line(name, 100)))
     if not any((config.branches, config.git_tags, config.experiments, config.commits)):
         raise ConfigError(
             'branches, git_tags: nothing would be read; give at least one glob, as in "branches": ["main"]'

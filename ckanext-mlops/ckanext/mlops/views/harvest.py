@@ -16,12 +16,12 @@ from ckanext.mlops.views.posted import done
 mlops_harvest = Blueprint("mlops_harvest", __name__)
 
 #: Pages of ckanext-harvest that change something when they are only opened: any page's link or image could do it.
-_CHANGING = ("harvester.refresh", "harvester.clear", "harvester.job_abort")
+_CHANGING = {"harvester.refresh": "refresh", "harvester.clear": "clear", "harvester.job_abort": "stop"}
 
 
 @mlops_harvest.before_app_request
-def only_by_a_button() -> Response | None:
-    """Refuse that a link begins, stops or clears: a form carries a token, a link does not.
+def only_by_a_button() -> str | Response | None:
+    """Ask before a link begins, stops or clears: a form carries a token, a link does not.
 
     The Stop of other harvesters' sources is such a link, and nothing else: it is left alone.
     """
@@ -32,8 +32,16 @@ def only_by_a_button() -> Response | None:
     source = model.Package.get(named)
     if source is None or (request.endpoint == "harvester.job_abort" and not mlops_is_dvc_source(source.id)):
         return None
-    tk.h.flash_error(tk._("Nothing was changed, for a link alone does not do that: press the button here."))
-    return tk.redirect_to("harvester.admin", id=named)
+    what = _CHANGING[request.endpoint]
+    with refusals():
+        if what == "clear":
+            tk.check_access("harvest_source_clear", {}, {"id": source.id})
+        else:  # whoever may harvest may stop it
+            tk.check_access("harvest_job_create", {}, {"source_id": source.id})
+        found = _source(str(named))
+    job = places["id"] if request.endpoint == "harvester.job_abort" else ""
+    tk.g.dataset_type = "harvest"
+    return tk.render("mlops/harvest_confirm.html", {"harvest_source": found, "what": what, "job": job})
 
 
 @mlops_harvest.before_request
