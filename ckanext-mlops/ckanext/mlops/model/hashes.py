@@ -158,14 +158,14 @@ def settle(session: Session) -> int:
             execution_options=_UNSYNCHRONIZED,
         )
         wanted = set(marked)
-        if wanted:
-            rows = _with_partners(session, _telling(session, wanted))
-            edges = _conclude(session, rows)
-            lineage.store_inferred(session, {row.hash for row in rows} | wanted, edges)
-            written += len(edges)
-        session.commit()
-        if len(wanted) < _BATCH:
+        if not wanted:
+            session.commit()
             return written
+        rows = _with_partners(session, _telling(session, wanted))
+        edges = _conclude(session, rows)
+        lineage.store_inferred(session, {row.hash for row in rows} | wanted, edges)
+        session.commit()
+        written += len(edges)
 
 
 def _telling(session: Session, hashes: set[str]) -> set[str]:
