@@ -48,8 +48,8 @@ def mail_again(session: Session, plan_id: str) -> None:
 
 
 def is_lost(row: Plan) -> bool:
-    """Whether nothing was said of it for so long that nobody can be at it any more."""
-    return utc_now() - row.changed > LOST
+    """Whether it is to be read, and nothing was said of it for so long that nobody can be at it any more."""
+    return row.state in ("waiting", "reading") and utc_now() - row.changed > LOST
 
 
 def last_preview(session: Session, source_id: str) -> Plan | None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from ckanext.mlops.core.errors import MlopsError
 from ckanext.mlops.core.said import said
 from ckanext.mlops.harvesting import approval, reports
+from ckanext.mlops.logic.plan_dictize import how_far
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import harvest as schema
 from ckanext.mlops.logic.schema.common import validated
@@ -256,17 +257,7 @@ def _under_way(row: Plan) -> bool:
 
 
 def _preview_dict(row: Plan) -> dict[str, Any]:
-    lost = row.state in ("waiting", "reading") and plans.is_lost(row)
-    progress = said("The worker that read the repository was stopped.") if lost else row.progress
-    return {
-        "id": row.id,
-        "source": row.source_id,
-        "state": "failed" if lost else row.state,
-        "progress": progress,
-        "told": told(progress),
-        "created": row.created.replace(microsecond=0).isoformat() + "Z",
-        "plan": row.facts if row.state == "planned" else None,
-    }
+    return how_far(row) | {"source": row.source_id, "plan": row.facts if row.state == "planned" else None}
 
 
 def dvc_source(name: str) -> HarvestSource:

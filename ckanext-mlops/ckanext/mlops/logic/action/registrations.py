@@ -11,13 +11,12 @@ from ckan.types import Context, DataDict
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.core.address import shown
-from ckanext.mlops.core.said import said
 from ckanext.mlops.logic import registration
+from ckanext.mlops.logic.plan_dictize import how_far
 from ckanext.mlops.logic.reader import Reader, same_user
 from ckanext.mlops.logic.schema import common
 from ckanext.mlops.logic.schema import registration as schema
 from ckanext.mlops.logic.schema.common import validated
-from ckanext.mlops.logic.told import told
 from ckanext.mlops.model import Plan, plans
 
 KIND = "registration"
@@ -172,16 +171,7 @@ def _read(plan_id: str) -> None:
 
 
 def _dict(context: Context, row: Plan) -> dict[str, Any]:
-    lost = row.state in ("waiting", "reading") and plans.is_lost(row)
-    progress = said("The worker that read the repository was stopped.") if lost else row.progress
-    result: dict[str, Any] = {
-        "id": row.id,
-        "state": "failed" if lost else row.state,
-        "progress": progress,
-        "told": told(progress),
-        "created": row.created.replace(microsecond=0).isoformat() + "Z",
-        "asked": row.facts["asked"],
-    }
+    result = how_far(row) | {"asked": row.facts["asked"]}
     if row.state == "planned":
         found = row.facts["found"]
         reader = Reader(context)
