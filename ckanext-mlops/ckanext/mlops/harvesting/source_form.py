@@ -194,12 +194,16 @@ def check(config: str | None) -> None:
 
     :raises ConfigError: naming the option, the fault and the remedy
     """
-    names = {
+    source_config.parse(config, configured=_configured())
+
+
+def _configured() -> dict[str, Iterable[str]]:
+    """Option → the names that the operator configured."""
+    return {
         "credential": repositories.credential_names(),
         "webhook": repositories.webhook_names(),
         "mlflow_server": mlflow_servers.names(),
     }
-    source_config.parse(config, configured=names)
 
 
 def sent(config: str | None) -> str | None:
@@ -241,9 +245,10 @@ def _parsed(field: Field, text: Any) -> Any:
 def _wrong(options: Mapping[str, Any]) -> dict[str, str]:
     """Option → what is wrong with it."""
     found: dict[str, str] = {}
+    configured = _configured()
     for tried in [*({name: value} for name, value in options.items() if name not in _TOGETHER), dict(options)]:
         try:
-            check(json.dumps(tried))
+            source_config.parse(json.dumps(tried), configured=configured)
         except ConfigError as error:
             name, _, message = str(error).partition(": ")
             name = name.split(",")[0]
