@@ -119,7 +119,7 @@ def update_mirror(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = _key(source.url)
     with _locked(folder / f"{key}.lock", deadline, source) as lock:
-        return _Job(source, policy, credential, resolve, folder.resolve() / key, deadline, lock).run(meanwhile)
+        return _Job(source, policy, credential, resolve, folder.resolve() / key, deadline, lock, meanwhile).run()
 
 
 def known_mirror(url: str, folder: Path, *, policy: Policy) -> tuple[Path, str] | None:
@@ -165,6 +165,7 @@ class _Job:
         place: Path,
         deadline: float,
         lock: int,
+        meanwhile: Callable[[], None] | None,
     ) -> None:
         self.source = source
         self.policy = policy
@@ -175,6 +176,7 @@ class _Job:
         self.settings = place.with_name("gitconfig")
         self.deadline = deadline
         self.lock = lock
+        self.meanwhile = meanwhile
         self.blob_limit = policy.blob_limit if source.transport != "bundle" else ""
         self._connect(source)
 
@@ -194,14 +196,14 @@ class _Job:
             global_config=str(self.settings),
         )
 
-    def run(self, meanwhile: Callable[[], None] | None = None) -> Mirror:
+    def run(self) -> Mirror:
         """Bring the mirror up to date."""
         # `upload-pack` of a local repository gets no GIT_CONFIG_COUNT from Git, only this file.
         mirror_folder.write(self.settings, "[safe]\n\tdirectory = *\n[uploadpack]\n\tallowFilter = true\n")
         mirror_folder.remove(self.staging)
         if self.source.transport in ("file", "bundle"):
             check_local(self.source, self.policy)
-        refs, head = self._advertised(meanwhile)
+        refs, head = self._advertised()
         state = self._state()
         if state is None or state["blob_limit"] != self.blob_limit or state["format"] != _object_format(refs):
             return self._clone(refs, head, state)
@@ -288,12 +290,12 @@ class _Job:
         sound = isinstance(state, dict) and state.get("version") == 1 and state.get("url") == self.source.url
         return state if sound else None
 
-    def _advertised(self, meanwhile: Callable[[], None] | None) -> tuple[dict[str, str], str]:
+    def _advertised(self) -> tuple[dict[str, str], str]:
         """Refs of the source that are of interest, and the full name of its default branch (``""`` = none)."""
         patterns = ["HEAD", "refs/heads/*", "refs/tags/*"]
         if self.policy.experiments:
             patterns.append(EXPERIMENTS + "*")
-        text = self._listed(["ls-remote", "--quiet", "--symref", "--", "origin", *patterns], meanwhile)
+        text = self._listed(["ls-remote", "--quiet", "--symref", "--", "origin", *patterns])
         refs: dict[str, str] = {}
         symbolic = detached = ""
         for line in text.decode("utf-8", "surrogateescape").splitlines():
@@ -317,7 +319,7 @@ class _Job:
         same = {name: value for name, value in refs.items() if value == detached and name.startswith("refs/heads/")}
         return refs, _fallback_branch(same) or _fallback_branch(refs)
 
-    def _listed(self, arguments: list[str], meanwhile: Callable[[], None] | None) -> bytes:
+    def _listed(self, arguments: list[str]) -> bytes:
         """Output of ``git ls-remote``, after at most three redirects, each to an allowed address."""
         for hop in range(4):
             try:
@@ -325,7 +327,7 @@ class _Job:
                     arguments,
                     max_output=self.policy.max_refs * 1000 + 1_000_000,
                     memory=_LIST_MEMORY,
-                    meanwhile=None if hop else meanwhile,
+                    meanwhile=None if hop else self.meanwhile,
                 )
             except GitError as error:
                 target = self._redirected(error) if hop < 3 else None

@@ -97,15 +97,18 @@ def prepare(
     :raises RepositoryError: the repository as a whole cannot be read
     """
     organizations = None if source_id is None else _names(owner_org)
-    known: list[memory.Memory] = []
+    remembered = memory.Memory({}, {})
 
     def recall() -> None:
-        known.append(memory.recall(session, source_id) if source_id else memory.Memory({}, {}))
+        nonlocal remembered
+        if source_id:
+            remembered = memory.recall(session, source_id)
 
-    mirror = None if config.push else reading.fetch(url, config, progress, organizations, meanwhile=recall)
+    mirror = None
     if config.push:
         recall()
-    [remembered] = known
+    else:
+        mirror = reading.fetch(url, config, progress, organizations, meanwhile=recall)
     origin = mirror or pushes.digest(session, source_id or "")
     hidden = remote_metrics.on_request(session, source_id) if source_id and config.remote_metrics else frozenset()
     inputs = settled.inputs(origin, config, owner_org, hidden)

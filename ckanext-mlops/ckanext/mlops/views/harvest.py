@@ -30,17 +30,17 @@ def only_by_a_button() -> str | Response | None:
     places = request.view_args or {}
     named = places.get("source") or places.get("id")
     source = model.Package.get(named)
-    if source is None or (request.endpoint == "harvester.job_abort" and not mlops_is_dvc_source(source.id)):
-        return None
     what = _CHANGING[request.endpoint]
+    if source is None or (what == "stop" and not mlops_is_dvc_source(source.id)):
+        return None
     with refusals():
         if what == "clear":
             tk.check_access("harvest_source_clear", {}, {"id": source.id})
         else:  # whoever may harvest may stop it
             tk.check_access("harvest_job_create", {}, {"source_id": source.id})
         found = _source(str(named))
-    job = places["id"] if request.endpoint == "harvester.job_abort" else ""
-    tk.g.dataset_type = "harvest"
+    before_request()
+    job = places["id"] if what == "stop" else ""
     return tk.render("mlops/harvest_confirm.html", {"harvest_source": found, "what": what, "job": job})
 
 
