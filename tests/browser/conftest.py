@@ -70,6 +70,7 @@ SIGNED_IN = {
     "saved searches": "/dashboard/searches",
     "harvest source": "/harvest/new",
     "preview of a harvest": "/harvest/titanic-repository/preview",
+    "clearing of a source": "/harvest/clear/titanic-repository",
     "report of a harvest": "/harvest/titanic-repository/job/last",
 }
 
