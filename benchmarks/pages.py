@@ -40,7 +40,7 @@ PAGES = {
     "search for words": (f"/dataset/?q=prepared&page={PAGE}", f"/dataset/?q=prepared&page={PAGE}"),
     "search by a metric": (
         f"/dataset/?q=accuracy_3:%3E0.5&page={PAGE}",
-        f"/dataset/?q=prepared&page={PAGE}",
+        f"/dataset/?q=lifeboats&page={PAGE}",  # not the words of before, whose pages Solr still has
     ),
     "organization": (f"/organization/lab?page={PAGE}", f"/organization/lab?page={PAGE}"),
     "data health": ("/organization/lab/health", "/organization/lab"),

@@ -18,7 +18,7 @@ from ckanext.mlops.core import naming
 from ckanext.mlops.logic.versions import before
 from ckanext.mlops.model.tables import Edge, Link, Version
 from ckanext.mlops.model.transfers import Content
-from ckanext.mlops.search.facts import numbers_of
+from ckanext.mlops.search.facts import numbers_named
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,8 @@ def cards(context: Context, packages: Iterable[Mapping[str, Any]], numbers: Sequ
     given = {"ids": sorted(found)}
     for name, rows in (("chain", chains), ("file", files)):
         given |= {f"{name}_{number}": [row[number] for row in rows] for number in range(len(_GIVEN[name]))}
-    session = context["session"]()
-    told = numbers_of(session, list(found), numbers) if numbers else {}
-    return {
-        row.value: _card(found[row.value], row, told.get(row.value, {})) for row in session.execute(_statement(), given)
-    }
+    rows = context["session"]().execute(_statement(bool(numbers)), given)
+    return {row.value: _card(found[row.value], row, numbers) for row in rows}
 
 
 #: What the statement is given beside the ids: columns of rows.
@@ -82,8 +79,8 @@ _GIVEN = {"chain": ("newest", "package_id"), "file": ("package_id", "path", "has
 
 
 @cache
-def _statement() -> sa.Select[Any]:
-    """One row for each of ``ids``."""
+def _statement(numbers: bool) -> sa.Select[Any]:
+    """One row for each of ``ids``, with the metrics and params of its current version where ``numbers`` are wanted."""
     given = sa.func.unnest(_parameter("ids")).table_valued("value").render_derived(name="given")
     versions = sa.select(sa.func.count().label("versions"), sa.func.max(Version.committed).label("newest")).where(
         (chains := _given("chain")).c.newest == given.c.value, Version.package_id == chains.c.package_id
@@ -95,10 +92,18 @@ def _statement() -> sa.Select[Any]:
         Link.package_id == given.c.value, Link.kind == "run"
     )
     parts = [each.lateral() for each in (versions, uses, runs, _tables(given.c.value))]
+    if numbers:
+        parts.append(_values(given.c.value).lateral())
     source: Any = given
     for part in parts:
-        source = source.join(part, sa.true())
+        source = source.outerjoin(part, sa.true())
     return sa.select(given.c.value, *(column for part in parts for column in part.c)).select_from(source)
+
+
+def _values(package_id: sa.ColumnElement[str]) -> sa.Select[Any]:
+    """Metrics and params of a dataset's current version; no row where it has none."""
+    columns = (Version.facts[name].label(name) for name in ("metrics", "params"))
+    return sa.select(*columns).where(Version.package_id == package_id, Version.current).limit(1)
 
 
 def _tables(package_id: sa.ColumnElement[str]) -> sa.Select[Any]:
@@ -127,7 +132,7 @@ def _parameter(name: str) -> sa.BindParameter[Any]:
     return sa.bindparam(name, type_=sa.ARRAY(sa.UnicodeText))
 
 
-def _card(package: Mapping[str, Any], known: sa.Row[Any], numbers: Mapping[str, float]) -> Card:
+def _card(package: Mapping[str, Any], known: sa.Row[Any], numbers: Sequence[str]) -> Card:
     resources = [each for each in package.get("resources") or () if isinstance(each, dict)]
     sizes = [each["size"] for each in resources if isinstance(each.get("size"), int)]
     address = str(package.get("dvc_repository") or "")
@@ -143,5 +148,5 @@ def _card(package: Mapping[str, Any], known: sa.Row[Any], numbers: Mapping[str, 
         used_by=known.used_by,
         runs=known.runs,
         retired=bool(package.get("dvc_retired")),
-        numbers=tuple(numbers.items()),
+        numbers=tuple(numbers_named(known.metrics, known.params, numbers)) if numbers else (),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -73,19 +73,11 @@ def facts(session: Session, package_id: str) -> Facts:
     return known if known is not None else _read(session, [package_id])[package_id]
 
 
-def numbers_of(session: Session, package_ids: Collection[str], names: Collection[str]) -> dict[str, dict[str, float]]:
-    """Package id → the metrics and params of its current version that the search means by these names."""
-    wanted = {numbers.field(name): name for name in names}
-    columns = (Version.facts[name].label(name) for name in ("metrics", "params"))
-    mine = sa.and_(Version.package_id == sa.any_(texts(package_ids)), Version.current)
-    rows = session.execute(sa.select(Version.package_id, *columns).where(mine))
-    found: dict[str, dict[str, float]] = {}
-    for row in rows:
-        metrics, params = _values(row.metrics, row.params)
-        known = _numbers([*metrics, *params])
-        values = {wanted[key]: value for name, value in known.items() if (key := numbers.field(name)) in wanted}
-        found[row.package_id] = {name: values[name] for name in names if name in values}
-    return found
+def numbers_named(metrics: Any, params: Any, names: Sequence[str]) -> list[tuple[str, float]]:
+    """Name → the number that a search for it means, for those of ``names`` that a version's facts have."""
+    known = _numbers([item for values in _values(metrics, params) for item in values])
+    values = {numbers.field(name): value for name, value in known.items()}
+    return [(name, values[key]) for name in names if (key := numbers.field(name)) in values]
 
 
 def _read(session: Session, package_ids: Collection[str]) -> dict[str, Facts]:
