@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from ckan.plugins import toolkit as tk
@@ -11,6 +12,11 @@ from ckanext.mlops.search import freshness
 
 def titles() -> dict[str, str]:
     """Solr field → title. The page leaves out those that have nothing to choose (``snippets/facet_list.html``)."""
+    return dict(_titles(str(tk.h.lang())))
+
+
+@lru_cache(maxsize=100)
+def _titles(_language: str) -> dict[str, str]:
     return {
         "vocab_repository": tk._("Repository"),
         "vocab_role": tk._("Kind"),
@@ -35,19 +41,23 @@ def with_ours(facets_dict: dict[str, Any]) -> dict[str, Any]:
 
 def with_labels(search_results: dict[str, Any]) -> dict[str, Any]:
     """The answer of a search, with the values of our facets as people say them."""
-    words = {
+    facets = search_results["search_facets"]
+    for name, words in (("vocab_role", _kinds), (freshness.FIELD, freshness.titles)):
+        if items := facets.get(name, {}).get("items"):
+            said = words()
+            for item in items:
+                item["display_name"] = said.get(item["name"], item["display_name"])
+    for item in facets.get("vocab_repository", {}).get("items", ()):
+        # A local repository's place is no name.
+        item["display_name"] = item["name"].rsplit("/", 1)[-1] if item["name"].startswith("file:") else item["name"]
+    return search_results
+
+
+def _kinds() -> dict[str, str]:
+    return {
         "raw": tk._("Raw data"),
         "prepared": tk._("Prepared data"),
         "features": tk._("Features"),
         "model": tk._("Model"),
         "metrics": tk._("Metrics"),
     }
-    for item in search_results["search_facets"].get("vocab_role", {}).get("items", ()):
-        item["display_name"] = words.get(item["name"], item["display_name"])
-    for item in search_results["search_facets"].get("vocab_repository", {}).get("items", ()):
-        # A local repository's place is no name.
-        item["display_name"] = item["name"].rsplit("/", 1)[-1] if item["name"].startswith("file:") else item["name"]
-    ages = freshness.titles()
-    for item in search_results["search_facets"].get(freshness.FIELD, {}).get("items", ()):
-        item["display_name"] = ages[item["name"]]
-    return search_results
