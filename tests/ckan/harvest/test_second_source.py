@@ -35,8 +35,11 @@ def test_another_organization_gets_nothing_of_a_harvested_address(
     api("package_patch", people.editor, id="titanic-train", title=SECRET, name="unpublished-model")
     second = create(people.outsider, people.other, "second", repo.path, branches=["main"])
     before = catalog(exact=True)
+    preview = api("mlops_harvest_preview", people.outsider, id="second")
+    assert (preview["counts"]["added"], preview["counts"]["problems"], preview["changes"]) == (0, 3, [])
     report = harvest("second")
     assert report.counts()["failed"] == 3
+    assert sorted(preview["problems"]) == sorted(result.reason.partition(": ")[2] for result in report.results)
     for result in report.results:
         assert "Ask a sysadmin of the portal to hand it over" in result.reason
         assert "option exclude" in result.reason

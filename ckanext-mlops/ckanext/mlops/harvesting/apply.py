@@ -18,7 +18,7 @@ from ckan import model
 from ckan.lib import helpers
 from ckan.plugins import toolkit as tk
 from ckan.types import Context
-from ckanext.harvest.model import HarvestObject, HarvestObjectExtra, HarvestSource
+from ckanext.harvest.model import HarvestObject, HarvestObjectExtra
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog import ownership, undo
@@ -27,7 +27,7 @@ from ckanext.mlops.catalog.plan import Change
 from ckanext.mlops.catalog.weburl import import_uri
 from ckanext.mlops.core import naming
 from ckanext.mlops.core.errors import MlopsError
-from ckanext.mlops.harvesting import memory
+from ckanext.mlops.harvesting import memory, owning
 from ckanext.mlops.logic import creating, deferred, shown, updating
 from ckanext.mlops.model import hashes, lineage, versions
 from ckanext.mlops.model.tables import utc_now
@@ -104,7 +104,7 @@ def apply(objects: Sequence[HarvestObject], user: str) -> dict[str, Applied]:
         .execution_options(populate_existing=True)
     ).all()
     portals = shown.pages(session, ids)
-    last = _last(session, ids)
+    last = owning.last(session, ids)
     done: dict[str, Applied] = {}
     work = []
     for item in items:
@@ -241,47 +241,18 @@ def for_portal(dataset: Dataset) -> Dataset:
     return replace(dataset, package=dataset.package | {"resources": resources})
 
 
-Row = tuple[HarvestObject, HarvestSource]
-
-
-def _last(session: Session, package_ids: Iterable[str]) -> dict[str, list[Row]]:
-    """The harvest objects that the datasets are of now, the newest first, with their sources."""
-    rows = session.execute(
-        sa.select(HarvestObject, HarvestSource)
-        .join(HarvestSource, HarvestSource.id == HarvestObject.harvest_source_id)
-        .where(HarvestObject.package_id.in_(list(package_ids)), HarvestObject.current)
-        .order_by(HarvestObject.gathered.desc())
-    ).all()
-    found: dict[str, list[Row]] = {}
-    for last, source in rows:
-        found.setdefault(str(last.package_id), []).append((last, source))
-    return found
-
-
-def _owned(item: _Item, rows: list[Row], portal: Mapping[str, Any] | None) -> HarvestObject | None:
+def _owned(item: _Item, rows: list[owning.Row], portal: Mapping[str, Any] | None) -> HarvestObject | None:
     """The harvest object that the dataset is of now.
-
-    Ids are computed from a repository's address, which anybody may name: what another organization owns is not taken
-    over, also when its source is gone, and the refusal tells nothing of it.
 
     :param portal: the dataset as it is, None when there is none yet
     :raises NotApplied: it is another source's, or another organization's
     """
-    own_source = item.object.harvest_source_id
-    other = next((source for _, source in rows if source.id != own_source and source.active), None)
-    own = next((last for last, source in rows if source.id == own_source), None)
-    same_owner = portal is None or (portal.get("owner_org") or "") == (item.dataset.package.get("owner_org") or "")
-    if (other is not None or own is None) and not same_owner:
-        raise NotApplied(
-            f"{item.object.guid} is in this portal already, and not a dataset of this source's organization. Ask a "
-            f"sysadmin of the portal to hand it over, or leave it out here with the option exclude."
-        )
-    if other is not None:
-        raise NotApplied(
-            f'{item.object.guid} is harvested by the source "{other.title or other.id}". '
-            f"Leave it out here with the option exclude, or delete that source."
-        )
-    return own or (rows[0][0] if rows else None)
+    own_source, guid = str(item.object.harvest_source_id), str(item.object.guid)
+    owner_org = None if portal is None else str(portal.get("owner_org") or "")
+    refused = owning.refusal(guid, own_source, str(item.dataset.package.get("owner_org") or ""), rows, owner_org)
+    if refused:
+        raise NotApplied(refused)
+    return next((last for last, source in rows if source.id == own_source), rows[0][0] if rows else None)
 
 
 def _write_rows(session: Session, items: Sequence[_Item]) -> None:

@@ -20,7 +20,7 @@ from ckanext.mlops.catalog.plan import Plan, plan
 from ckanext.mlops.core.address import shown
 from ckanext.mlops.core.collecting import paused
 from ckanext.mlops.core.mirror import Mirror
-from ckanext.mlops.harvesting import memory, pushes, reading, remote_metrics, repositories, settled
+from ckanext.mlops.harvesting import memory, owning, pushes, reading, remote_metrics, repositories, settled
 from ckanext.mlops.harvesting.follow import Progress
 from ckanext.mlops.harvesting.reading import Reading
 from ckanext.mlops.harvesting.source_config import ConfigError, SourceConfig
@@ -71,15 +71,26 @@ class Prepared:
 def preview(source: HarvestSource, progress: Progress = log.info, *, config_text: str | None = None) -> Prepared:
     """The plan of a source as of now; nothing in the catalog is written.
 
+    What another source or organization has already is among the problems, as a harvest would refuse it.
+
     :param config_text: a configuration to try in place of the source's
     :raises MlopsError, ConfigError: nothing could be read
     """
     session = model.Session()
     config = reading.configuration(str(source.config or "") if config_text is None else config_text)
     owner_org = owner(session, source, config)
-    return prepare(
+    prepared = prepare(
         session, source.url.strip(), config, source_id=str(source.id), owner_org=owner_org, progress=progress
     )
+    new = (change.after for change in prepared.plan.changes if change.kind == "added" and change.after)
+    ids = {str(dataset.package["id"]): dataset.guid for dataset in new}
+    refused = owning.refusals(session, str(source.id), owner_org, ids) if ids else {}
+    if not refused:
+        return prepared
+    left = [change for change in prepared.plan.changes if change.guid not in refused]
+    problems_now = prepared.plan.problems + len(refused)
+    told = [*prepared.errors, *(refused[guid] for guid in sorted(refused))]
+    return replace(prepared, plan=replace(prepared.plan, changes=left, problems=problems_now), errors=told)
 
 
 def prepare(
