@@ -187,13 +187,17 @@ def _together(ids: Sequence[str], user: str, first: str | None) -> dict[str, App
     objects = session.scalars(sa.select(HarvestObject).where(wanted).order_by(HarvestObject.id).with_for_update()).all()
     done = apply(objects, user)
     datasets = shown.datasets(session, [each.package_id for each in done.values() if each.written])
-    for kind in ("new", "changed"):
-        noted = {each.package_id for each in done.values() if each.activity == kind}
-        creating.note_activities(session, {key: each for key, each in datasets.items() if key in noted}, user, kind)
-    together.index_shown(datasets)
-    for each in objects:
-        if each.id != first:
-            _finish(each, done[str(each.id)], began)
+
+    def finish() -> None:
+        for kind in ("new", "changed"):
+            noted = {each.package_id for each in done.values() if each.activity == kind}
+            creating.note_activities(session, {key: each for key, each in datasets.items() if key in noted}, user, kind)
+        for each in objects:
+            if each.id != first:
+                _finish(each, done[str(each.id)], began)
+        session.flush()
+
+    together.index_shown(datasets, finish)
     session.commit()
     return done
 

@@ -7,7 +7,8 @@ when Solr is killed; Solr writes its files by its own clock (``autoCommit``). A 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pysolr  # type: ignore[import-untyped]
@@ -40,14 +41,23 @@ def index_together(package_ids: Collection[str]) -> None:
     index_shown(shown.datasets(model.Session(), package_ids))
 
 
-def index_shown(datasets: Mapping[str, shown.Shown]) -> None:
-    """:func:`index_together` of datasets that were read already: id → how CKAN shows it."""
+def index_shown(datasets: Mapping[str, shown.Shown], meanwhile: Callable[[], None] = lambda: None) -> None:
+    """:func:`index_together` of datasets that were read already: id → how CKAN shows it.
+
+    :param meanwhile: done once, while Solr is at work, also where there is nothing to index
+    """
     solr = ckan_index.make_connection()
     try:
         with facts.read_ahead(model.Session(), datasets):
             documents = [document for each in datasets.values() for document in _documents(each, solr)]
-        if documents:
-            solr.add(docs=documents, commit=False, softCommit=bool(tk.config.get("ckan.search.solr_commit")))
+        if not documents:
+            meanwhile()
+            return
+        seen = bool(tk.config.get("ckan.search.solr_commit"))
+        with ThreadPoolExecutor(1, "mlops-index") as beside:
+            sent = beside.submit(solr.add, docs=documents, commit=False, softCommit=seen)
+            meanwhile()
+            sent.result()
     except pysolr.SolrError as error:
         refused = "HTTP 4" in str(error)
         if refused:

@@ -149,8 +149,8 @@ def _finish(user: str, package_ids: list[str], new: Collection[str] = ()) -> Non
     if package_ids:
         session = model.Session()
         datasets = shown.datasets(session, package_ids)
-        creating.note_activities(session, {key: each for key, each in datasets.items() if key in new}, user)
-        together.index_shown(datasets)
+        noted = {key: each for key, each in datasets.items() if key in new}
+        together.index_shown(datasets, lambda: creating.note_activities(session, noted, user))
     model.Session.commit()
 
 
