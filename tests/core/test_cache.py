@@ -74,6 +74,20 @@ def test_only_new_stages_are_made_after_a_commit(repo: Any, tmp_path: Path, buil
     assert len(snapshot.stages) == 10
 
 
+def test_a_cache_that_was_loaded_ahead_is_as_good(repo: Any, tmp_path: Path, built: list[str]) -> None:
+    cache = tmp_path / "cache"
+    repo.commit(FILES)
+    read(repo, cache)
+    kept = warm.Cache(cache)
+    kept.load_ahead()
+    cache.unlink()
+    repo.commit({"m3.json": '{"acc": 30}'})
+    built.clear()
+    found = list(read_repository(repo.folder, url=repo.url, cache=kept))
+    assert built == ["s3"]
+    assert found == read(repo, None)
+
+
 def test_the_first_reading_of_one_state_makes_each_stage_once(repo: Any, tmp_path: Path, built: list[str]) -> None:
     repo.commit(FILES)
     (snapshot,) = read(repo, tmp_path / "cache")

@@ -15,10 +15,3 @@ def test_few_stay_files_and_many_are_packed(repository, mirrors, policy):
     many = update_mirror(str(repository.path), mirrors, policy=policy)
     assert mirror_folder.loose_refs(many.git_dir, 1000) == 0
     assert (many.git_dir / "packed-refs").read_text().count(" refs/tags/") == 121
-
-
-def test_what_is_to_be_done_meanwhile_is_done_once_whether_something_moved_or_not(repository, mirrors, policy):
-    done = []
-    for _ in range(2):
-        update_mirror(str(repository.path), mirrors, policy=policy, meanwhile=lambda: done.append(1))
-    assert done == [1, 1]

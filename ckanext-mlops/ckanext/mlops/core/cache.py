@@ -55,6 +55,23 @@ def reader_version() -> bytes:
     return digest.digest()
 
 
+class Cache:
+    """A file that only saves time, loaded once: for whoever needs it first, or before, while there is time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._loaded: list[Any] = []
+
+    def load_ahead(self) -> None:
+        """Load it now for whoever takes it first."""
+        if not self._loaded:
+            self._loaded = [load(self.path)]
+
+    def take(self) -> Any:
+        """What it holds; None when there is nothing usable. Who takes it may change it."""
+        return self._loaded.pop() if self._loaded else load(self.path)
+
+
 def load(path: Path) -> Any:
     """What :func:`save` wrote, None when there is nothing usable."""
     try:

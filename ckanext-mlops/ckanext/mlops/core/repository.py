@@ -35,15 +35,14 @@ class _Source:
     """Where all readings of one opened repository get its objects, and what the cache remembers of them.
 
     In an incremental reading the start of a Git process and the loading of the cache count: the process that opened the
-    repository is kept, and the cache was loaded while Git listed references, for whoever reads first.
+    repository is kept, and the cache is loaded while Git lists references, unless it was before.
     """
 
-    def __init__(self, objects: GitObjects, cache: Path | None = None) -> None:
+    def __init__(self, objects: GitObjects, cache: warm.Cache | None = None) -> None:
         self.cache = cache
         self.git_dir = objects.git_dir
         self.limits = objects.limits
         self._ready = [objects]
-        self._loaded: list[Any] = []
         weakref.finalize(self, objects.close)
 
     @contextmanager
@@ -51,16 +50,6 @@ class _Source:
         """Objects to read from, inside a ``with`` statement."""
         with self._ready.pop() if self._ready else GitObjects(self.git_dir, self.limits) as objects:
             yield objects
-
-    def load(self) -> None:
-        """Load the cache for whoever reads first."""
-        self._loaded = [self.remembered()]
-
-    def remembered(self) -> Any:
-        """What the cache holds; None when there is nothing usable."""
-        if self._loaded:
-            return self._loaded.pop()
-        return warm.load(self.cache) if self.cache is not None else None
 
 
 class Reading:
@@ -159,7 +148,7 @@ class Reading:
         cache, key = self._source.cache, [self.repository.url, self._source.limits]
         with self._source.objects() as objects:
             reader = self._reader(objects)
-            saved = self._source.remembered()
+            saved: Any = cache.take() if cache is not None else None
             cold = not isinstance(saved, list) or saved[:2] != key
             if not cold:
                 reader.warm(saved[2])
@@ -171,7 +160,7 @@ class Reading:
                 if not cold or len(self._groups) > 1:
                     newest = self._reader(objects)
                     collections.deque(newest.read(self._groups[:1]), maxlen=0)
-                warm.save(cache, [*key, newest.save()])
+                warm.save(cache.path, [*key, newest.save()])
 
     def _reader(self, objects: GitObjects) -> SnapshotReader:
         return SnapshotReader(objects, self.repository.url, self._source.limits, source_hints)
@@ -183,24 +172,25 @@ def read_repository(
     url: str,
     selection: Selection = EVERYTHING,
     limits: Limits = DEFAULTS,
-    cache: Path | None = None,
+    cache: Path | warm.Cache | None = None,
 ) -> Reading:
     """Open a bare repository (or ``.git`` folder) for reading; only objects are read, nothing runs, nothing is fetched.
 
     :param git_dir: a mirror of our own (see :func:`ckanext.mlops.core.mirror.update_mirror`)
     :param url: where it came from, for records and for relative URLs in it
-    :param cache: file that makes the next reading of the same repository fast (see :mod:`.cache`); what its commits
-        say is kept beside it, in a file of that name with ``.commits``
+    :param cache: file that makes the next reading of the same repository fast (see :mod:`.cache`), loaded already or
+        not; what its commits say is kept beside it, in a file of that name with ``.commits``
     :raises RepositoryError: it is not a Git repository or leads outside of its folder
     :raises LimitExceeded: it has more selected references or commits than the limits allow
     """
     shown = url if url.startswith(("/", "file:")) else clean_url(url) or clean(url)
+    kept = warm.Cache(cache) if isinstance(cache, Path) else cache
     with _opened(git_dir, limits) as objects, paused():
         objects.start()  # gets ready while another Git process lists the references
-        source = _Source(objects, cache)
-        commits = Commits(objects, Path(f"{cache}.commits") if cache is not None else None)
+        source = _Source(objects, kept)
+        commits = Commits(objects, Path(f"{kept.path}.commits") if kept is not None else None)
         problems: list[Problem] = []
-        refs = selected.select(objects, selection, limits, meanwhile=source.load)
+        refs = selected.select(objects, selection, limits, meanwhile=kept.load_ahead if kept is not None else None)
         revisions, tips = selected.of_references(commits, refs, problems)
         default = selected.default_branch(objects, revisions)
         revisions += selected.of_history(objects, commits, selection, revisions, tips, default, problems)

@@ -130,7 +130,9 @@ def apply(objects: Sequence[HarvestObject], user: str) -> dict[str, Applied]:
             item.refs = refs.get(item.package_id, {})
         _write_rows(session, work)
         _mark(session, work)
-        _create(session, [item for item in work if item.portal is None], user)
+        new = [item for item in work if item.portal is None]
+        if new:
+            _create(session, new, user)
     for item in work:
         with _Blamed(item):
             done[str(item.object.id)] = _write(session, item, user)

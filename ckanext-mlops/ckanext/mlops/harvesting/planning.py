@@ -18,8 +18,8 @@ from ckanext.mlops.catalog.digests import Digests
 from ckanext.mlops.catalog.edges import Harvested, imports
 from ckanext.mlops.catalog.plan import Plan, plan
 from ckanext.mlops.core.address import shown
+from ckanext.mlops.core.cache import Cache
 from ckanext.mlops.core.collecting import paused
-from ckanext.mlops.core.mirror import Mirror
 from ckanext.mlops.harvesting import memory, owning, pushes, reading, remote_metrics, repositories, settled
 from ckanext.mlops.harvesting.follow import Progress
 from ckanext.mlops.harvesting.reading import Reading
@@ -115,11 +115,12 @@ def prepare(
         if source_id:
             remembered = memory.recall(session, source_id)
 
+    ahead = _Ahead(source_id)
     mirror = None
     if config.push:
         recall()
     else:
-        mirror = reading.fetch(url, config, progress, organizations, meanwhile=recall)
+        mirror = reading.fetch(url, config, progress, organizations, meanwhile=recall, ahead=ahead.load)
     origin = mirror or pushes.digest(session, source_id or "")
     hidden = remote_metrics.on_request(session, source_id) if source_id and config.remote_metrics else frozenset()
     inputs = settled.inputs(origin, config, owner_org, hidden)
@@ -127,7 +128,10 @@ def prepare(
     if answer is not None:
         progress(f"{shown(url)}: nothing moved since the last harvest: {answer.plan.summary()}")
         return Prepared(answer.plan, answer.errors, answer.warnings)
-    read = reading.read(mirror, config, progress) if mirror else reading.pushed(session, source_id or "", config)
+    if mirror is not None:
+        read = reading.read(mirror, config, progress, ahead.cache)
+    else:
+        read = reading.pushed(session, source_id or "", config)
     if config.remote_metrics:
         read = _with_remote_metrics(session, source_id, read, hidden, progress)
     options = datasets.Options(
@@ -140,8 +144,8 @@ def prepare(
         title=config.title_template,
     )
     upstreams = memory.upstreams(session, imports(read.snapshots))
-    told = _digests(mirror, source_id)
-    digests = Digests(settled.load_digests(told) if told else None)
+    told = _digests(mirror.cache, source_id) if mirror is not None and source_id else None
+    digests = ahead.digests or Digests(settled.load_digests(told) if told else None)
     errors = read.errors()
     with paused():
         found = drafts.draft(read.repository, read.snapshots, options, upstreams, read.earlier, digests)
@@ -165,11 +169,25 @@ def _names(owner_org: str) -> set[str]:
     return {str(organization.id), str(organization.name)} if organization is not None else set()
 
 
-def _digests(mirror: Mirror | None, source_id: str | None) -> Path | None:
+class _Ahead:
+    """What reading and planning will need of files, loaded while Git fetches."""
+
+    def __init__(self, source_id: str | None) -> None:
+        self._source_id = source_id
+        self.cache: Cache | None = None
+        self.digests: Digests | None = None
+
+    def load(self, path: Path) -> None:
+        """Load it from beside the mirror, whose cache ``path`` is."""
+        self.cache = Cache(path)
+        self.cache.load_ahead()
+        if self._source_id is not None:
+            self.digests = Digests(settled.load_digests(_digests(path, self._source_id)))
+
+
+def _digests(cache: Path, source_id: str) -> Path:
     """Where the digests of a source's datasets are remembered, beside its mirror."""
-    if mirror is None or source_id is None:
-        return None
-    return mirror.cache.with_name(f"{mirror.cache.name}.{source_id}")
+    return cache.with_name(f"{cache.name}.{source_id}")
 
 
 def _with_remote_metrics(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from ckanext.mlops.catalog import problems, selection
 from ckanext.mlops.catalog.moves import Earlier
 from ckanext.mlops.core.address import shown
+from ckanext.mlops.core.cache import Cache
 from ckanext.mlops.core.mirror import Mirror, update_mirror
 from ckanext.mlops.core.records import Problem, Repository, Snapshot
 from ckanext.mlops.core.repository import Selection, read_repository
@@ -61,22 +63,26 @@ def fetch(
     progress: Progress = log.info,
     organizations: Collection[str] | None = None,
     meanwhile: Callable[[], None] | None = None,
+    ahead: Callable[[Path], None] | None = None,
 ) -> Mirror:
     """Bring the mirror of ``url`` up to date; when no ref moved, nothing is fetched.
 
     :param organizations: on whose behalf, as :func:`repositories.credential` takes them
-    :param meanwhile: done once, while the source is asked for its refs
+    :param meanwhile, ahead: as :func:`update_mirror` takes them
     :raises RepositoryError: it cannot be reached, or must not be
     """
     policy = repositories.policy(experiments=config.experiments)
     credential = repositories.credential(config.credential, url, organizations)
     progress(f"{shown(url)}: fetching")
-    return update_mirror(url, repositories.mirrors(), policy=policy, credential=credential, meanwhile=meanwhile)
+    return update_mirror(
+        url, repositories.mirrors(), policy=policy, credential=credential, meanwhile=meanwhile, ahead=ahead
+    )
 
 
-def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info) -> Reading:
+def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info, cache: Cache | None = None) -> Reading:
     """Read the revisions that the configuration selects.
 
+    :param cache: that of the mirror, where it was loaded already
     :raises RepositoryError: the repository as a whole cannot be read
     """
     chosen = Selection(
@@ -86,7 +92,8 @@ def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info) ->
         commits=config.commits or "",
     )
     limits = repositories.limits()
-    opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen, limits=limits, cache=mirror.cache)
+    kept = cache or mirror.cache
+    opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen, limits=limits, cache=kept)
     progress(
         f"{opened.repository.name}: reading {len(opened):,} distinct states of {len(opened.revisions):,} revisions"
     )
