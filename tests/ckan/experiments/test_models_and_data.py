@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 from ckan import model
 
-from ckanext.mlops.model import Version
+from ckanext.mlops.model import Version, versions
 
 
 def lineage(api, person=None):
@@ -22,6 +22,40 @@ def test_a_model_says_which_version_it_was_trained_on_and_how_old_that_is(world,
     assert (data["name"], data["relation"], data["version"]["label"]) == ("titanic", "trained_on", "v1.2")
     fresh = data["freshness"]
     assert (fresh["current"]["label"], fresh["fresh"], fresh["files"]) == ("v1.4", False, ["b.csv", "c.csv", "d.csv"])
+
+
+def test_a_dataset_that_goes_on_as_another_one_is_followed_as_far_as_the_reader_may_see(
+    world, api, page, people, make_dataset
+):
+    """A renamed stage has a dataset of its own; what its newest version is decides whether a model is up to date."""
+    secret = make_dataset(name="survivors-secret", title="Secret survivors", private=True, dvc_moved_from=world.titanic)
+    survivors = make_dataset(
+        name="survivors", title="Survivors", dvc_moved_from=world.titanic, dvc_moved_to=secret["id"]
+    )
+    api("package_patch", people.sysadmin, id=world.titanic, dvc_moved_to=survivors["id"])
+    session = model.Session()
+    outs = session.get(Version, world.new).facts["outs"]
+    for dataset, label in ((survivors, "v2.0"), (secret, "v3.0")):
+        refs = [{"name": label, "kind": "tag", "commit": "d" * 40}]
+        row = {
+            "id": f"{label}-of-survivors",
+            "digest": label,
+            "commit": "d" * 40,
+            "facts": {"outs": outs},
+            "refs": refs,
+        }
+        versions.store(session, dataset["id"], [{**row, "current": True}])
+    session.commit()
+    told = lineage(api)["versions"][-1]["datasets"][0]["freshness"]
+    assert (told["current"]["label"], told["goes_on_as"]["name"]) == ("v2.0", "survivors")
+    told = lineage(api, people.member)["versions"][-1]["datasets"][0]["freshness"]
+    assert (told["current"]["label"], told["goes_on_as"]["name"]) == ("v3.0", "survivors-secret")
+    body = page("/mlflow/lab/models/forest", people.anonymous).body
+    assert "trained on v1.2 of Titanic; current is v2.0 of Survivors: 3 files differ" in " ".join(body.split())
+    assert "Secret survivors" not in body
+    address = f"/dataset/survivors/versions/compare?before={world.old}&amp;after=v2.0-of-survivors"
+    assert address in body
+    assert page(address.replace("&amp;", "&"), people.anonymous).status_code == 200
 
 
 def test_the_model_page_says_it_in_a_sentence(world, page, people):

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from ckanext.mlops.logic.mlflow_dictize import Servers, experiment_dict, iso, model_dict, model_version_dict, run_dict
 from ckanext.mlops.logic.reader import Reader
+from ckanext.mlops.logic.versions import newest
 from ckanext.mlops.model import (
     Link,
     ModelVersion,
@@ -148,7 +149,7 @@ def registered_model(context: Context, server: str, name: str) -> dict[str, Any]
         raise tk.ObjectNotFound(tk._("Model not found"))
     runs = facts.runs(session, keys)
     servers = Servers({server}, facts.states(session, [server]), utc_now())
-    states = _States(session, every, seen.visible)
+    states = _States(session, every, seen)
     shown = []
     for row in versions[:MAX_VERSIONS]:
         own = run_links.telling([*ties.get((server, row.run_id or ""), ()), *of_version.get(row.version, ())])
@@ -198,18 +199,18 @@ class _Seen:
     """The datasets of an answer: visible, hidden, and what to say of them."""
 
     def __init__(self, context: Context, ids: Collection[str]) -> None:
-        self._reader = Reader(context)
-        seen = self._reader.look(sorted(ids))
+        self.reader = Reader(context)
+        seen = self.reader.look(sorted(ids))
         self.visible, self.hidden = seen.visible, seen.hidden
         #: Who may see everything also sees what is tied to nothing.
-        self.all = self._reader.sees_all
+        self.all = self.reader.sees_all
 
     def keys(self, ties: Iterable[tuple[str, str, str]]) -> set[Key]:
         """The things that are tied to a visible dataset."""
         return {(server, target) for server, target, package_id in ties if package_id in self.visible}
 
     def dataset(self, package_id: str) -> dict[str, Any]:
-        package = self._reader.packages[package_id]
+        package = self.reader.packages[package_id]
         return {"id": package.id, "name": package.name, "title": package.title or package.name}
 
     def datasets(self, key: Key, ties: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
@@ -223,13 +224,15 @@ class _Seen:
 
 
 class _States:
-    """Which version of a dataset a link is about, and how far the dataset has gone on since."""
+    """Which version of a dataset a link is about, and how far it has gone on since, as itself or as another dataset."""
 
-    def __init__(self, session: Session, ties: Iterable[Link], visible: Collection[str]) -> None:
-        ids = {link.version_id for link in ties if link.version_id and link.package_id in visible}
-        self._versions = _versions(session, ids)
-        owners = sorted({row.package_id for row in self._versions.values()})
-        query = sa.select(Version).where(Version.current, Version.package_id == sa.any_(texts(owners)))
+    def __init__(self, session: Session, ties: Iterable[Link], seen: _Seen) -> None:
+        ids = {link.version_id for link in ties if link.version_id and link.package_id in seen.visible}
+        self._versions, self._seen = _versions(session, ids), seen
+        owners = {row.package_id for row in self._versions.values()}
+        self._goes_on_as = newest(seen.reader, owners)
+        now = texts(sorted(owners | set(self._goes_on_as.values())))
+        query = sa.select(Version).where(Version.current, Version.package_id == sa.any_(now))
         self._current = {row.package_id: row for row in session.scalars(query)}
 
     def tie(self, link: Link) -> dict[str, Any]:
@@ -240,8 +243,14 @@ class _States:
             "kind": link.kind,
             "evidence": link.evidence,
             "version": _version(version),
-            "freshness": freshness(version, self._current.get(link.package_id)) if version else None,
+            "freshness": self._freshness(link.package_id, version) if version else None,
         }
+
+    def _freshness(self, package_id: str, version: Version) -> dict[str, Any] | None:
+        later = self._goes_on_as.get(package_id, "")
+        now = later if later in self._current else package_id
+        found = freshness(version, self._current.get(now))
+        return found and found | {"goes_on_as": self._seen.dataset(now) if now != package_id else None}
 
 
 def freshness(version: Version, current: Version | None) -> dict[str, Any] | None:

@@ -84,6 +84,20 @@ def before(context: Context, goes_on_from: Mapping[str, str]) -> dict[str, list[
     return found
 
 
+def newest(reader: Reader, package_ids: Iterable[str]) -> dict[str, str]:
+    """Dataset → the newest one that it goes on as, as far as the reader may see them; a statement or two a step."""
+    found: dict[str, str] = {}
+    at = {each: each for each in package_ids}
+    to = model.Package.extras["dvc_moved_to"].astext
+    for _ in range(MAX_CHAIN):
+        steps = sa.select(model.Package.id, to).where(model.Package.id == sa.any_(texts(at.values())), to != "")
+        next_of = dict(reader.session.execute(steps).tuples().all()) if at else {}
+        visible = reader.look(sorted(set(next_of.values()))).visible if next_of else frozenset()
+        at = {key: next_of[here] for key, here in at.items() if next_of.get(here) in visible - {key}}
+        found |= at
+    return found
+
+
 def version_dict(version: Version, branches: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """A row of the version table; dates are ISO 8601 in UTC.
 

@@ -125,7 +125,8 @@ def mlops_model_lineage(context: Context, data_dict: DataDict) -> dict[str, Any]
     :returns: its facts, ``hidden`` (how many datasets you may not see) and ``versions``, the highest first, each with
         ``aliases``, ``run`` (with metrics and params) and ``datasets``: ``relation``, ``version``, ``evidence`` and
         ``freshness`` (``current`` version, ``fresh``, how many files ``differ``, how many ``folders`` of which only
-        their storage lists the files, and which ``files`` and folders)
+        their storage lists the files, and which ``files`` and folders; ``goes_on_as``: the dataset that the current
+        version is of, where the stage has another address by now)
     :rtype: dictionary
 
     Example::
