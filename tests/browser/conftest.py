@@ -188,7 +188,11 @@ def addresses(portal: Portal) -> dict[str, str]:
         "older": versions[1]["id"],
         "run": runs[0],
         "other": runs[1],
-        "repository": ask("mlops_overview")["repositories"][0]["id"],
+        "repository": next(
+            each["id"]
+            for each in ask("mlops_overview")["repositories"]
+            if package["dvc_repository"].removesuffix(".git").endswith(each["name"])
+        ),
         "server": experiment["server"],
         "experiment": experiment["experiment_id"],
     }

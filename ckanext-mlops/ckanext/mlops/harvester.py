@@ -217,13 +217,14 @@ class DvcHarvester(HarvesterBase):
 
     def gather_stage(self, harvest_job: HarvestJob) -> list[str]:
         """Ids of the harvest objects that the queue is to hand to workers; each brings others of the job along."""
+        source_id = str(harvest_job.source_id)
         with paused():
             prepared, ids = self.gather_prepared(harvest_job)
             was_read = prepared is not None and prepared.reading is not None
             del prepared  # nearly all of it goes without a search for garbage
         if was_read and not ids:
             # A commit that changes no dataset still says what came after a run.
-            self._follow_up(str(harvest_job.source_id))
+            self._follow_up(source_id)
         return ids
 
     def gather_prepared(
