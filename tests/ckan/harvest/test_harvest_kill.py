@@ -24,7 +24,7 @@ POINTS = [
     ("ckanext.mlops.harvesting.gather:_store", 1, "after"),
     ("ckanext.mlops.harvesting.foreground:_gather", 1, "after"),
     ("ckanext.mlops.harvesting.batches:_choose", 1, "after"),
-    ("ckanext.mlops.harvesting.apply:_last", 1, "after"),
+    ("ckanext.mlops.harvesting.owning:last", 1, "after"),
     ("ckanext.mlops.harvesting.apply:_write_rows", 1, "before"),
     ("ckanext.mlops.harvesting.apply:_relink", 1, "after"),
     ("ckanext.mlops.harvesting.apply:_mark", 1, "after"),
