@@ -62,7 +62,7 @@ def _card(language: str, card: Card, age: str) -> Markup:
         "runs": card.runs or None,
     }
     said = {what: _counted(language, what, number) for what, number in counts.items() if number is not None}
-    said["place"] = _counted(language, "place", 0)
+    said["place"] = _place(language)
     size = "" if card.size is None else _size(language, card.size)
     # Not a snippet: to give each its own context would cost more than to render it.
     template: Any = current_app.jinja_env.get_template("mlops/snippets/card.html").module
@@ -79,9 +79,13 @@ def _counted(_language: str, what: str, number: int) -> str:
         "versions": lambda: tk.ungettext("{n} version", "{n} versions", number),
         "used by": lambda: tk.ungettext("used by {n} dataset", "used by {n} datasets", number),
         "runs": lambda: tk.ungettext("{n} MLflow run", "{n} MLflow runs", number),
-        "place": lambda: tk._("Repository and stage"),
     }
     return str(said[what]()).format(n=tk.h.localised_number(number))
+
+
+@lru_cache(maxsize=100)
+def _place(_language: str) -> str:
+    return str(tk._("Repository and stage"))
 
 
 @lru_cache(maxsize=5000)

@@ -127,8 +127,7 @@ def update_mirror(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = _key(source.url)
     with _locked(folder / f"{key}.lock", deadline, source) as lock:
-        job = _Job(source, policy, credential, resolve, folder.resolve() / key, deadline, lock)
-        return job.run(meanwhile, ahead)
+        return _Job(source, policy, credential, resolve, folder.resolve() / key, deadline, lock, meanwhile, ahead).run()
 
 
 def known_mirror(url: str, folder: Path, *, policy: Policy) -> tuple[Path, str] | None:
@@ -174,6 +173,8 @@ class _Job:
         place: Path,
         deadline: float,
         lock: int,
+        meanwhile: Callable[[], None] | None,
+        ahead: Callable[[Path], None] | None,
     ) -> None:
         self.source = source
         self.policy = policy
@@ -184,6 +185,8 @@ class _Job:
         self.settings = place.with_name("gitconfig")
         self.deadline = deadline
         self.lock = lock
+        self.meanwhile = meanwhile
+        self.ahead = ahead
         self.blob_limit = policy.blob_limit if source.transport != "bundle" else ""
         self._connect(source)
 
@@ -203,14 +206,14 @@ class _Job:
             global_config=str(self.settings),
         )
 
-    def run(self, meanwhile: Callable[[], None] | None, ahead: Callable[[Path], None] | None) -> Mirror:
-        """Bring the mirror up to date; see :func:`update_mirror`."""
+    def run(self) -> Mirror:
+        """Bring the mirror up to date."""
         # `upload-pack` of a local repository gets no GIT_CONFIG_COUNT from Git, only this file.
         mirror_folder.write(self.settings, "[safe]\n\tdirectory = *\n[uploadpack]\n\tallowFilter = true\n")
         mirror_folder.remove(self.staging)
         if self.source.transport in ("file", "bundle"):
             check_local(self.source, self.policy)
-        refs, head = self._advertised(meanwhile)
+        refs, head = self._advertised()
         state = self._state()
         if state is None or state["blob_limit"] != self.blob_limit or state["format"] != _object_format(refs):
             return self._clone(refs, head, state)
@@ -218,8 +221,7 @@ class _Job:
             return self._mirror(state, changed=False)
         mirror_folder.sweep(self.git_dir)
         try:
-            load = None if ahead is None else partial(ahead, cache_of(self.git_dir))
-            new = self._fetch(self.git_dir, head, _object_format(refs), load)
+            new = self._fetch(self.git_dir, head, _object_format(refs))
         except GitError as error:
             if not _BROKEN.search(error.text):
                 raise self._failure(error) from error
@@ -246,9 +248,7 @@ class _Job:
         self.staging.rename(self.git_dir)
         return self._mirror(state, changed=before is None or before["digest"] != state["digest"])
 
-    def _fetch(
-        self, git_dir: Path, head: str, object_format: str, meanwhile: Callable[[], None] | None = None
-    ) -> dict[str, Any]:
+    def _fetch(self, git_dir: Path, head: str, object_format: str) -> dict[str, Any]:
         mirror_folder.write(git_dir / "config", mirror_folder.configuration(object_format))
         arguments = ["fetch", "--quiet", "--force", "--prune", "--no-tags", "--update-shallow", "--no-auto-maintenance"]
         arguments += ["--no-write-fetch-head", "--no-recurse-submodules", "--no-show-forced-updates"]
@@ -256,7 +256,9 @@ class _Job:
             arguments.append("--unshallow")
         # URL, refspecs and filter of origin are in the environment: no argument comes from the address, and the
         # mirror's own configuration names no promisor, so that a file which was left out reads as missing.
-        self._git(["--git-dir", str(git_dir), *arguments, "--", "origin"], git_dir=git_dir, meanwhile=meanwhile)
+        known = git_dir == self.git_dir
+        ahead = partial(self.ahead, cache_of(git_dir)) if self.ahead is not None and known else None
+        self._git(["--git-dir", str(git_dir), *arguments, "--", "origin"], git_dir=git_dir, meanwhile=ahead)
         self._check_size(git_dir)
         if mirror_folder.loose_refs(git_dir, _MAX_LOOSE_REFS) == _MAX_LOOSE_REFS:
             self._git(["--git-dir", str(git_dir), "pack-refs", "--all"])
@@ -300,12 +302,12 @@ class _Job:
         sound = isinstance(state, dict) and state.get("version") == 1 and state.get("url") == self.source.url
         return state if sound else None
 
-    def _advertised(self, meanwhile: Callable[[], None] | None) -> tuple[dict[str, str], str]:
+    def _advertised(self) -> tuple[dict[str, str], str]:
         """Refs of the source that are of interest, and the full name of its default branch (``""`` = none)."""
         patterns = ["HEAD", "refs/heads/*", "refs/tags/*"]
         if self.policy.experiments:
             patterns.append(EXPERIMENTS + "*")
-        text = self._listed(["ls-remote", "--quiet", "--symref", "--", "origin", *patterns], meanwhile)
+        text = self._listed(["ls-remote", "--quiet", "--symref", "--", "origin", *patterns])
         refs: dict[str, str] = {}
         symbolic = detached = ""
         for line in text.decode("utf-8", "surrogateescape").splitlines():
@@ -329,7 +331,7 @@ class _Job:
         same = {name: value for name, value in refs.items() if value == detached and name.startswith("refs/heads/")}
         return refs, _fallback_branch(same) or _fallback_branch(refs)
 
-    def _listed(self, arguments: list[str], meanwhile: Callable[[], None] | None) -> bytes:
+    def _listed(self, arguments: list[str]) -> bytes:
         """Output of ``git ls-remote``, after at most three redirects, each to an allowed address."""
         for hop in range(4):
             try:
@@ -337,7 +339,7 @@ class _Job:
                     arguments,
                     max_output=self.policy.max_refs * 1000 + 1_000_000,
                     memory=_LIST_MEMORY,
-                    meanwhile=None if hop else meanwhile,
+                    meanwhile=None if hop else self.meanwhile,
                 )
             except GitError as error:
                 target = self._redirected(error) if hop < 3 else None

@@ -115,12 +115,12 @@ def prepare(
         if source_id:
             remembered = memory.recall(session, source_id)
 
-    ahead = _Ahead(source_id)
+    kept = _Kept(source_id)
     mirror = None
     if config.push:
         recall()
     else:
-        mirror = reading.fetch(url, config, progress, organizations, meanwhile=recall, ahead=ahead.load)
+        mirror = reading.fetch(url, config, progress, organizations, meanwhile=recall, ahead=kept.load_ahead)
     origin = mirror or pushes.digest(session, source_id or "")
     hidden = remote_metrics.on_request(session, source_id) if source_id and config.remote_metrics else frozenset()
     inputs = settled.inputs(origin, config, owner_org, hidden)
@@ -129,7 +129,7 @@ def prepare(
         progress(f"{shown(url)}: nothing moved since the last harvest: {answer.plan.summary()}")
         return Prepared(answer.plan, answer.errors, answer.warnings)
     if mirror is not None:
-        read = reading.read(mirror, config, progress, ahead.cache)
+        read = reading.read(mirror, config, kept.cache_of(mirror.cache), progress)
     else:
         read = reading.pushed(session, source_id or "", config)
     if config.remote_metrics:
@@ -144,8 +144,7 @@ def prepare(
         title=config.title_template,
     )
     upstreams = memory.upstreams(session, imports(read.snapshots))
-    told = _digests(mirror.cache, source_id) if mirror is not None and source_id else None
-    digests = ahead.digests or Digests(settled.load_digests(told) if told else None)
+    digests = Digests(settled.load_digests(kept.digests) if kept.digests is not None else None)
     errors = read.errors()
     with paused():
         found = drafts.draft(read.repository, read.snapshots, options, upstreams, read.earlier, digests)
@@ -157,8 +156,8 @@ def prepare(
             today=datetime.datetime.now(datetime.UTC).date().isoformat(),
             problems=len(errors),
         )
-    if told and digests.worth_keeping:
-        settled.save_digests(told, digests.used)
+    if kept.digests is not None and digests.worth_keeping:
+        settled.save_digests(kept.digests.path, digests.used)
     progress(f"{read.repository.name}: {made.summary()}")
     return Prepared(made, errors, read.warnings(), inputs, read, remembered, upstreams)
 
@@ -169,25 +168,27 @@ def _names(owner_org: str) -> set[str]:
     return {str(organization.id), str(organization.name)} if organization is not None else set()
 
 
-class _Ahead:
-    """What reading and planning will need of files, loaded while Git fetches."""
+class _Kept:
+    """What is remembered beside a mirror: of reading it, and the digests of the datasets that a source makes of it."""
 
     def __init__(self, source_id: str | None) -> None:
         self._source_id = source_id
-        self.cache: Cache | None = None
-        self.digests: Digests | None = None
+        self._cache: Cache | None = None
+        self.digests: Cache | None = None
 
-    def load(self, path: Path) -> None:
-        """Load it from beside the mirror, whose cache ``path`` is."""
-        self.cache = Cache(path)
-        self.cache.load_ahead()
-        if self._source_id is not None:
-            self.digests = Digests(settled.load_digests(_digests(path, self._source_id)))
+    def cache_of(self, path: Path) -> Cache:
+        """The mirror's cache, which is at ``path``."""
+        if self._cache is None:
+            self._cache = Cache(path)
+            if self._source_id is not None:
+                self.digests = Cache(path.with_name(f"{path.name}.{self._source_id}"))
+        return self._cache
 
-
-def _digests(cache: Path, source_id: str) -> Path:
-    """Where the digests of a source's datasets are remembered, beside its mirror."""
-    return cache.with_name(f"{cache.name}.{source_id}")
+    def load_ahead(self, path: Path) -> None:
+        """Load both while Git fetches."""
+        self.cache_of(path).load_ahead()
+        if self.digests is not None:
+            self.digests.load_ahead()
 
 
 def _with_remote_metrics(

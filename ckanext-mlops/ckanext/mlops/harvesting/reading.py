@@ -79,10 +79,10 @@ def fetch(
     )
 
 
-def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info, cache: Cache | None = None) -> Reading:
+def read(mirror: Mirror, config: SourceConfig, cache: Cache, progress: Progress = log.info) -> Reading:
     """Read the revisions that the configuration selects.
 
-    :param cache: that of the mirror, where it was loaded already
+    :param cache: of :attr:`Mirror.cache`
     :raises RepositoryError: the repository as a whole cannot be read
     """
     chosen = Selection(
@@ -92,8 +92,7 @@ def read(mirror: Mirror, config: SourceConfig, progress: Progress = log.info, ca
         commits=config.commits or "",
     )
     limits = repositories.limits()
-    kept = cache or mirror.cache
-    opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen, limits=limits, cache=kept)
+    opened = read_repository(mirror.git_dir, url=mirror.url, selection=chosen, limits=limits, cache=cache)
     progress(
         f"{opened.repository.name}: reading {len(opened):,} distinct states of {len(opened.revisions):,} revisions"
     )

@@ -107,9 +107,9 @@ def forget(session: Session, source_id: str) -> None:
     session.execute(sa.delete(Settled).where(Settled.source_id == source_id))
 
 
-def load_digests(path: Path) -> dict[bytes, str]:
+def load_digests(kept: cache.Cache) -> dict[bytes, str]:
     """What :func:`save_digests` wrote; nothing when it was written by another release."""
-    saved = cache.load(path)
+    saved = kept.take()
     return saved[1] if isinstance(saved, list) and saved[:1] == [_program()] else {}
 
 
